@@ -1,0 +1,87 @@
+# CometMQ. `make help` lists the targets; MODE=debug|release|asan|tsan chooses the build.
+MODE ?= release
+OUT ?= build/$(MODE)
+CC = gcc
+PREFIX ?= /usr/local
+
+FLAGS.release := -O2 -g
+FLAGS.debug := -O0 -g3 -DMQ_CHECK_OWNER
+FLAGS.asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined -DMQ_CHECK_OWNER
+FLAGS.tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread -DMQ_CHECK_OWNER
+MODE_FLAGS := $(FLAGS.$(MODE))
+$(if $(MODE_FLAGS),,$(error MODE=$(MODE) is not one of debug release asan tsan))
+
+PKGS := libevent libevent_pthreads jansson libsodium libisal zlib
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wundef -Werror
+CFLAGS += -std=c11 -D_GNU_SOURCE -I. -fPIC -fvisibility=hidden -pthread $(MODE_FLAGS) $(WARN)
+CFLAGS += $(shell pkg-config --cflags $(PKGS))
+LDLIBS := $(shell pkg-config --libs $(PKGS)) -pthread -lm
+STRICT := -Wconversion
+
+sources = $(filter-out %/main.c,$(wildcard $(1)/*.c $(1)/*/*.c))
+objects = $(patsubst %.c,$(OUT)/%.o,$(1))
+COMMON_O := $(call objects,$(call sources,common))
+NAMESRV_O := $(call objects,$(call sources,namesrv))
+BROKER_O := $(call objects,$(call sources,broker))
+CLIENT_O := $(call objects,$(filter-out client/admin/%,$(call sources,client)))
+CMQ_O := $(call objects,$(wildcard client/admin/*.c))
+TESTLIB_O := $(call objects,$(wildcard tests/lib/*.c))
+
+BINARIES := $(OUT)/mqnamesrv $(OUT)/mqbroker $(OUT)/cmq
+LIBRARIES := $(OUT)/libcmq.a $(OUT)/libcmq.so.1
+# one test program per folder of tests/unit, tests/sim, tests/integration
+TEST_DIRS := $(sort $(dir $(wildcard tests/unit/*/*.c tests/sim/*/*.c tests/integration/*/*.c)))
+TESTS := $(patsubst tests/%/,$(OUT)/tests/%,$(TEST_DIRS))
+
+all: $(BINARIES) $(LIBRARIES) ## servers, library and command line
+
+-include $(shell find $(OUT) -name '*.d' 2>/dev/null)
+
+$(OUT)/tests/%.o: tests/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+$(OUT)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(STRICT) -MMD -MP -c $< -o $@
+
+define archive
+$(OUT)/$(1): $(2)
+	@rm -f $$@
+	ar rcs $$@ $$^
+endef
+$(eval $(call archive,libcommon.a,$(COMMON_O)))
+$(eval $(call archive,libnamesrv.a,$(NAMESRV_O)))
+$(eval $(call archive,libbroker.a,$(BROKER_O)))
+$(eval $(call archive,libclient.a,$(CLIENT_O)))
+$(eval $(call archive,libtest.a,$(TESTLIB_O)))
+
+$(OUT)/mqnamesrv: $(OUT)/namesrv/main.o $(OUT)/libnamesrv.a $(OUT)/libcommon.a
+	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(LDLIBS) -o $@
+$(OUT)/mqbroker: $(OUT)/broker/main.o $(OUT)/libbroker.a $(OUT)/libcommon.a
+	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(LDLIBS) -o $@
+$(OUT)/cmq: $(CMQ_O) $(OUT)/libclient.a $(OUT)/libcommon.a
+	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(LDLIBS) -o $@
+$(OUT)/libcmq.a: $(CLIENT_O) $(COMMON_O)
+	@rm -f $@
+	ar rcs $@ $^
+$(OUT)/libcmq.so.1: $(CLIENT_O) $(OUT)/libcommon.a client/libcmq.map
+	$(CC) $(CFLAGS) -shared -Wl,-soname,libcmq.so.1 -Wl,--version-script=client/libcmq.map $(filter %.o %.a,$^) $(LDFLAGS) $(LDLIBS) -o $@
+	ln -sf libcmq.so.1 $(OUT)/libcmq.so
+
+# tests/unit/AREA/*.c -> one Criterion program build/MODE/tests/unit/AREA; the same for sim and integration
+define test_program
+$(OUT)/tests/$(1): $(call objects,$(wildcard tests/$(1)/*.c)) $(OUT)/libtest.a $(OUT)/libnamesrv.a $(OUT)/libbroker.a $(OUT)/libclient.a $(OUT)/libcommon.a
+	@mkdir -p $$(@D)
+	$(CC) $(CFLAGS) $$^ $(LDFLAGS) $(LDLIBS) -lcriterion -o $$@
+endef
+$(foreach d,$(TEST_DIRS),$(eval $(call test_program,$(patsubst tests/%/,%,$(d)))))
+
+tests: $(TESTS) ## builds the test programs
+check: all tests ## builds and runs unit, sim and integration tests; the last line is "N passed, N failed"
+	@sh tests/run $(OUT)
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile
+clean: ## removes all builds
+	rm -rf build
+.PHONY: all tests check help clean
+.DEFAULT_GOAL := all

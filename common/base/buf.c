@@ -1,0 +1,106 @@
+/* buf.c - see buf.h. Capacity doubles, so that n appends cost O(n). */
+#include "common/base/buf.h"
+
+#include <stdio.h>
+
+#include "common/base/mem.h"
+
+uint8_t *buf_room(struct buf *b, size_t more)
+{
+    if (b->failed)
+        return NULL;
+    if (more > b->cap - b->n) {
+        size_t want = b->n + more;
+        if (want < more)
+            goto failed;
+        size_t cap = b->cap ? b->cap : 256;
+        while (cap < want)
+            cap = cap > SIZE_MAX / 2 ? want : cap * 2;
+        uint8_t *p = mem_realloc(b->p, cap);
+        if (p == NULL)
+            goto failed;
+        b->p = p;
+        b->cap = cap;
+    }
+    return b->p + b->n;
+
+failed:
+    b->failed = true;
+    return NULL;
+}
+
+void buf_put(struct buf *b, const void *p, size_t n)
+{
+    uint8_t *at = buf_room(b, n);
+    if (at == NULL || n == 0)
+        return;
+    memcpy(at, p, n);
+    b->n += n;
+}
+
+void buf_slice(struct buf *b, struct slice s) { buf_put(b, s.p, s.n); }
+void buf_str(struct buf *b, const char *s) { buf_put(b, s, strlen(s)); }
+void buf_u8(struct buf *b, uint8_t v) { buf_put(b, &v, 1); }
+
+void buf_u16(struct buf *b, uint16_t v)
+{
+    uint8_t w[2] = {(uint8_t)(v >> 8), (uint8_t)v};
+    buf_put(b, w, 2);
+}
+
+void buf_u32(struct buf *b, uint32_t v)
+{
+    v = __builtin_bswap32(v);
+    buf_put(b, &v, 4);
+}
+
+void buf_u64(struct buf *b, uint64_t v)
+{
+    v = __builtin_bswap64(v);
+    buf_put(b, &v, 8);
+}
+
+void buf_i64_text(struct buf *b, int64_t v)
+{
+    char text[20], *end = text + sizeof text, *p = end;
+    uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+    do
+        *--p = (char)('0' + u % 10);
+    while ((u /= 10) != 0);
+    if (v < 0)
+        buf_u8(b, '-');
+    buf_put(b, p, (size_t)(end - p));
+}
+
+void buf_vprintf(struct buf *b, const char *fmt, va_list ap)
+{
+    va_list again;
+    va_copy(again, ap);
+    int n = vsnprintf(NULL, 0, fmt, ap);
+    uint8_t *at = n < 0 ? NULL : buf_room(b, (size_t)n + 1);
+    if (at != NULL) {
+        vsnprintf((char *)at, (size_t)n + 1, fmt, again);
+        b->n += (size_t)n;
+    }
+    va_end(again);
+}
+
+void buf_printf(struct buf *b, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    buf_vprintf(b, fmt, ap);
+    va_end(ap);
+}
+
+void buf_clear(struct buf *b)
+{
+    b->n = 0;
+    b->failed = false;
+}
+
+void buf_free(struct buf *b)
+{
+    mem_free(b->p);
+    *b = (struct buf){0};
+}
