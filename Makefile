@@ -29,9 +29,9 @@ TESTLIB_O := $(call objects,$(wildcard tests/lib/*.c))
 
 BINARIES := $(OUT)/mqnamesrv $(OUT)/mqbroker $(OUT)/cmq
 LIBRARIES := $(OUT)/libcmq.a $(OUT)/libcmq.so.1
-# one test program per folder of tests/unit, tests/sim, tests/integration
+# one test program per folder: tests/unit/common/*.c -> build/MODE/tests/unit-common
 TEST_DIRS := $(sort $(dir $(wildcard tests/unit/*/*.c tests/sim/*/*.c tests/integration/*/*.c)))
-TESTS := $(patsubst tests/%/,$(OUT)/tests/%,$(TEST_DIRS))
+TESTS := $(foreach d,$(TEST_DIRS),$(OUT)/tests/$(subst /,-,$(patsubst tests/%/,%,$(d))))
 
 all: $(BINARIES) $(LIBRARIES) ## servers, library and command line
 
@@ -68,9 +68,8 @@ $(OUT)/libcmq.so.1: $(CLIENT_O) $(OUT)/libcommon.a client/libcmq.map
 	$(CC) $(CFLAGS) -shared -Wl,-soname,libcmq.so.1 -Wl,--version-script=client/libcmq.map $(filter %.o %.a,$^) $(LDFLAGS) $(LDLIBS) -o $@
 	ln -sf libcmq.so.1 $(OUT)/libcmq.so
 
-# tests/unit/AREA/*.c -> one Criterion program build/MODE/tests/unit/AREA; the same for sim and integration
 define test_program
-$(OUT)/tests/$(1): $(call objects,$(wildcard tests/$(1)/*.c)) $(OUT)/libtest.a $(OUT)/libnamesrv.a $(OUT)/libbroker.a $(OUT)/libclient.a $(OUT)/libcommon.a
+$(OUT)/tests/$(subst /,-,$(1)): $(call objects,$(wildcard tests/$(1)/*.c)) $(OUT)/libtest.a $(OUT)/libnamesrv.a $(OUT)/libbroker.a $(OUT)/libclient.a $(OUT)/libcommon.a
 	@mkdir -p $$(@D)
 	$(CC) $(CFLAGS) $$^ $(LDFLAGS) $(LDLIBS) -lcriterion -o $$@
 endef

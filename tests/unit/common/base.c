@@ -1,5 +1,6 @@
 /* base.c - slices, buffers, maps and heaps behave at their edges. */
 #include <criterion/criterion.h>
+#include <stdio.h>
 
 #include "common/base/buf.h"
 #include "common/base/hashmap.h"
