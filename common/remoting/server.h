@@ -1,0 +1,46 @@
+/* server.h - listens, reads frames, calls the processor of their code, writes the answers.
+ * It is also an outbox: late answers and requests to connected peers go through server_outbox().
+ * Thread: the loop's. What a peer can make grow is bounded by server_config; beyond it the peer is closed with one log line. */
+#ifndef COMMON_REMOTING_SERVER_H
+#define COMMON_REMOTING_SERVER_H
+#include <stddef.h>
+#include <stdint.h>
+#include "common/base/err.h"
+#include "common/loop/loop.h"
+#include "common/protocol/reply.h"
+
+enum { SERVER_PORTS_MAX = 4 };
+struct server_config {
+    const char *bind_addr;            /* "0.0.0.0"; borrowed for the call */
+    uint16_t ports[SERVER_PORTS_MAX]; /* 0 = any free one, see server_port() */
+    unsigned n_ports;
+    int backlog;                      /* 0 = 1024 */
+    size_t frame_max;                 /* bytes; 0 = FRAME_MAX */
+    size_t out_max;                   /* bytes queued to one peer; 0 = 64 MiB; a slow reader is closed beyond it */
+    int64_t idle_ms;                  /* closed when nothing was read or written for so long; 0 = 120,000 */
+    unsigned max_connections;         /* 0 = 60,000; beyond it accepting pauses */
+    unsigned frames_per_turn;         /* 0 = 512: budget of one connection in one turn */
+};
+struct server_events { /* NULL members allowed */
+    void *ctx;
+    void (*opened)(void *ctx, const struct peer *peer);
+    void (*closed)(void *ctx, const struct peer *peer); /* after all frames received before were processed */
+};
+struct server_stats {
+    uint64_t connections, accepted, frames_in, bytes_in, bytes_out, malformed, refused;
+    int64_t reply_backlog_bytes;
+};
+struct server;
+
+/* Listens at once. Routes are copied. MQ_OK: *out is yours, end with server_free(). Fails: MQ_EIO (why names address and port),
+ * MQ_ENOMEM, MQ_EINVAL (bind_addr). */
+enum mq_err server_new(struct loop *l, const struct server_config *cfg, const struct server_events *events, struct server **out,
+                       struct fault *why);
+/* Adds routes; a later row replaces an earlier one of the same code. MQ_ENOMEM. */
+enum mq_err server_route(struct server *s, const struct request_route *routes, size_t n);
+uint16_t server_port(const struct server *s, unsigned i);  /* the real port of cfg->ports[i] */
+const struct outbox *server_outbox(struct server *s);      /* valid until server_free() */
+void server_stop_accepting(struct server *s);
+void server_get_stats(const struct server *s, struct server_stats *out);
+void server_free(struct server *s); /* writes what is queued as far as the sockets take it, closes all; NULL allowed */
+#endif
