@@ -1,0 +1,26 @@
+/* groups.h - subscription groups: subscriptionGroup.json. Thread: core. */
+#ifndef BROKER_METADATA_GROUPS_H
+#define BROKER_METADATA_GROUPS_H
+#include "broker/metadata/config_file.h"
+#include "broker/metadata/data_version.h"
+#include "common/base/hashmap.h"
+
+struct group_config {
+    struct hash_node node; /* key = name */
+    bool consume_enable, consume_from_min_enable, consume_broadcast_enable, notify_ids_changed_enable;
+    int32_t retry_queues, retry_max_times;
+    int64_t broker_id, which_broker_when_slow;
+    char name[];
+};
+struct groups;
+/* Loads the file and makes the system groups of inventory g.13. auto_create: groups come into being when they are first used. */
+enum mq_err groups_open(struct config_file *file, bool auto_create, int64_t now_ms, struct groups **out, struct fault *why);
+void groups_close(struct groups *g);
+struct group_config *groups_find(const struct groups *g, struct slice name); /* NULL when absent */
+struct group_config *groups_find_or_create(struct groups *g, struct slice name, int64_t now_ms); /* NULL: absent and auto_create is off (or name invalid) */
+struct group_config *groups_put(struct groups *g, const struct group_config *values, struct slice name, int64_t now_ms);
+bool groups_remove(struct groups *g, struct slice name, int64_t now_ms);
+bool groups_from_json(const json_t *o, struct slice *name, struct group_config *out, char why[160]); /* absent fields get Apache's defaults */
+struct group_config *groups_next(const struct groups *g, const struct group_config *after);
+void groups_encode(const struct groups *g, bool pretty, struct buf *out);
+#endif

@@ -1,0 +1,43 @@
+/* topics.h - the topics of this broker: topics.json. Thread: core. */
+#ifndef BROKER_METADATA_TOPICS_H
+#define BROKER_METADATA_TOPICS_H
+#include "broker/metadata/config_file.h"
+#include "broker/metadata/data_version.h"
+#include "common/base/hashmap.h"
+
+struct topic_config {
+    struct hash_node node; /* key = name */
+    int32_t read_queues, write_queues, perm, sys_flag;
+    bool order, multi_tags;
+    char name[]; /* NUL-terminated */
+};
+struct topics;
+struct topics_listener { /* a topic was made, changed or removed (NULL name: many) */
+    void *ctx;
+    void (*changed)(void *ctx, const struct topic_config *t);
+};
+struct topics_setup { /* what system topics depend on; strings borrowed for the call */
+    const char *cluster_name, *broker_name, *trace_topic;
+    bool auto_create, cluster_topic, broker_topic, trace_topic_enable;
+    int32_t default_queues;
+};
+/* Loads the file and makes the system topics of inventory g.13. */
+enum mq_err topics_open(struct config_file *file, const struct topics_setup *setup, const struct topics_listener *listener, int64_t now_ms,
+                        struct topics **out, struct fault *why);
+void topics_close(struct topics *t); /* saves when dirty */
+struct topic_config *topics_find(const struct topics *t, struct slice name); /* NULL when absent; valid until removed */
+/* Makes or replaces; saves; bumps the version; tells the listener. NULL: out of memory. */
+struct topic_config *topics_put(struct topics *t, struct slice name, int32_t read_queues, int32_t write_queues, int32_t perm, int32_t sys_flag, bool order,
+                                int64_t now_ms);
+/* On a send to an unknown topic: inventory g.3. NULL and *why words when default_topic does not allow it. */
+struct topic_config *topics_auto_create(struct topics *t, struct slice name, struct slice default_topic, int32_t wanted_queues, bool unit_mode,
+                                        int64_t now_ms, char why[160]);
+bool topics_remove(struct topics *t, struct slice name, int64_t now_ms);
+bool topics_is_system(const struct topics *t, struct slice name);      /* may not be created or deleted by hand */
+bool topics_is_reserved(struct slice name);                            /* may not be sent to by clients (g.3) */
+size_t topics_count(const struct topics *t);
+struct topic_config *topics_next(const struct topics *t, const struct topic_config *after); /* NULL: the first; in no order */
+const struct data_version *topics_version(const struct topics *t);
+void topics_touch(struct topics *t, int64_t now_ms);                   /* version only: permission of the broker changed */
+void topics_encode(const struct topics *t, bool pretty, struct buf *out); /* {"dataVersion":{},"topicConfigTable":{}} */
+#endif

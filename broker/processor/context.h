@@ -1,0 +1,44 @@
+/* context.h - what processors may use: pointers to the parts, made and owned by broker.c. Processors have no state of their own.
+ * Thread: core. */
+#ifndef BROKER_PROCESSOR_CONTEXT_H
+#define BROKER_PROCESSOR_CONTEXT_H
+#include "broker/config.h"
+#include "common/protocol/message.h"
+#include "common/protocol/reply.h"
+
+struct broker_context {
+    struct broker_config *config;
+    struct message_store *store;
+    struct topics *topics;
+    struct groups *groups;
+    struct offsets *offsets;
+    struct sessions *sessions;
+    struct longpoll *longpoll;
+    struct ack_queue *acks;
+    struct stats *stats;
+    const struct outbox *outbox;
+    int64_t boot_ms;
+    struct host store_host;                   /* brokerIP1:listenPort, what goes into records and message ids */
+    const char *addr;                         /* the same as text */
+    void *broker;                             /* for the calls below */
+    void (*register_now)(void *broker);       /* topics changed: tell the name servers (coalesced) */
+    void (*config_text)(void *broker, struct buf *out);   /* 26: key=value lines */
+    int (*config_set_live)(void *broker, struct slice key, struct slice value, char why[200]); /* 25: a response code */
+};
+
+/* Each file of this folder adds its rows; broker.c hands them to the server. fn's ctx is the broker_context. */
+struct route_sink {
+    struct request_route *rows;
+    size_t n, cap;
+};
+void routes_add(struct route_sink *sink, int32_t code, request_fn *fn, struct broker_context *ctx);
+void send_message_routes(struct route_sink *sink, struct broker_context *ctx);   /* 10 310 320 */
+void pull_message_routes(struct route_sink *sink, struct broker_context *ctx);   /* 11 361 */
+void client_manage_routes(struct route_sink *sink, struct broker_context *ctx);  /* 34 35 38 46 203 204 328 */
+void consumer_offset_routes(struct route_sink *sink, struct broker_context *ctx);/* 14 15 */
+void queue_offset_routes(struct route_sink *sink, struct broker_context *ctx);   /* 29 30 31 32 */
+void query_message_routes(struct route_sink *sink, struct broker_context *ctx);  /* 12 33 */
+void topic_admin_routes(struct route_sink *sink, struct broker_context *ctx);    /* 17 21 202 215 300 305 ... */
+void group_admin_routes(struct route_sink *sink, struct broker_context *ctx);    /* 200 201 207 208 ... */
+void broker_admin_routes(struct route_sink *sink, struct broker_context *ctx);   /* 25 26 28 43 45 306 315 316 329 ... */
+#endif

@@ -1,0 +1,76 @@
+/* session.h - who is here: producers and consumers by group, known by their heartbeats (34), forgotten by 35, by a closed
+ * connection, or after 120 s of silence. Thread: core. Pure state: it is told now_ms and tells its listener what to do. */
+#ifndef BROKER_SESSION_SESSION_H
+#define BROKER_SESSION_SESSION_H
+#include "common/base/err.h"
+#include "common/base/hashmap.h"
+#include "common/base/list.h"
+#include "common/protocol/json.h"
+#include "common/protocol/reply.h"
+
+enum consume_type { CONSUME_ACTIVELY, CONSUME_PASSIVELY };                       /* pull, push */
+enum message_model { MODEL_BROADCASTING, MODEL_CLUSTERING };
+enum consume_from { FROM_LAST_OFFSET, FROM_LAST_AND_MIN_WHEN_BOOT_FIRST, FROM_MIN_OFFSET, FROM_MAX_OFFSET, FROM_FIRST_OFFSET, FROM_TIMESTAMP };
+extern const char *const consume_type_names[], *const message_model_names[], *const consume_from_names[]; /* wire spelling, by value */
+
+struct subscription { /* what a group wants of one topic */
+    struct hash_node node; /* key = topic */
+    bool class_filter, is_tag; /* is_tag: expression_type is TAG (or absent) */
+    char *topic, *sub_string, *expression_type; /* yours with the subscription */
+    char **tags;
+    int32_t *codes;            /* java_hash of each tag; n == 0: everything */
+    uint32_t n_tags, n_codes;
+    int64_t version;
+    int64_t updated_ms;
+};
+bool subscription_parse_tags(struct slice expression, struct subscription *out); /* "*", "", "a || b": fills tags and codes; false: out of memory or malformed */
+bool subscription_matches(const struct subscription *s, int64_t tags_code);
+void subscription_write(struct jw *w, const struct subscription *s); /* Apache's SubscriptionData */
+
+struct client { /* one member of one group */
+    struct list node;
+    uint64_t conn_id;
+    char *client_id;
+    char addr[64];
+    uint8_t language;
+    int32_t version;
+    int64_t seen_ms;
+};
+struct consumer_group {
+    struct hash_node node; /* key = name */
+    struct list clients;   /* of struct client */
+    size_t n_clients;
+    struct hashmap subscriptions; /* of struct subscription, by topic */
+    enum consume_type type;
+    enum message_model model;
+    enum consume_from from;
+    char name[];
+};
+struct producer_group {
+    struct hash_node node;
+    struct list clients;
+    size_t n_clients;
+    char name[];
+};
+struct session_listener {
+    void *ctx;
+    void (*members_changed)(void *ctx, struct consumer_group *g); /* tell everybody in g: code 40 */
+    void (*group_seen)(void *ctx, struct slice group, bool unit_mode); /* a consumer group's heartbeat: make its config and retry topic */
+    void (*subscription_mismatch)(void *ctx, struct consumer_group *g, const char *client_a, const char *client_b, const char *topic);
+};
+struct sessions;
+enum mq_err sessions_new(const struct session_listener *l, struct sessions **out);
+void sessions_free(struct sessions *s);
+/* Body of a heartbeat (JSON HeartbeatData; names or ordinals, Q2). MQ_EMALFORMED with words, and nothing changed. */
+enum mq_err sessions_heartbeat(struct sessions *s, struct slice body, const struct command *cmd, const struct peer *peer, int64_t now_ms, struct fault *why);
+void sessions_unregister(struct sessions *s, struct slice client_id, struct slice producer_group, struct slice consumer_group);
+void sessions_conn_closed(struct sessions *s, uint64_t conn_id);
+/* Connections silent for expire_ms are handed to fn (the shell closes them). */
+void sessions_expire(struct sessions *s, int64_t now_ms, int64_t expire_ms, void (*fn)(void *arg, uint64_t conn_id), void *arg);
+struct consumer_group *sessions_consumers(const struct sessions *s, struct slice group); /* NULL when nobody is there */
+struct producer_group *sessions_producers(const struct sessions *s, struct slice group);
+struct consumer_group *sessions_next_consumers(const struct sessions *s, const struct consumer_group *after); /* NULL: the first */
+struct producer_group *sessions_next_producers(const struct sessions *s, const struct producer_group *after);
+struct client *sessions_consumer_client(const struct sessions *s, struct slice group, struct slice client_id);
+struct client *sessions_producer_client(const struct sessions *s, struct slice client_id); /* in any producer group */
+#endif
