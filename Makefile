@@ -78,9 +78,37 @@ $(foreach d,$(TEST_DIRS),$(eval $(call test_program,$(patsubst tests/%/,%,$(d)))
 tests: $(TESTS) ## builds the test programs
 check: all tests ## builds and runs unit, sim and integration tests; the last line is "N passed, N failed"
 	@sh tests/run $(OUT)
+compat: all ## Apache's published Java, Go and Node clients against our servers
+	@bash tests/compat/all $(OUT)
+format: ## rewrites the sources as .clang-format says
+	clang-format -i $$(git ls-files '*.c' '*.h')
+analyze: ## gcc -fanalyzer and cppcheck over servers and library
+	@for f in $(patsubst $(OUT)/%.o,%.c,$(COMMON_O) $(NAMESRV_O) $(BROKER_O) $(CLIENT_O)); do \
+	  $(CC) $(CFLAGS) -O1 -fanalyzer -fanalyzer-checker=taint -Wno-analyzer-use-of-uninitialized-value -c $$f -o /dev/null || exit 1; done
+	cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 -I. -D_GNU_SOURCE common namesrv broker client
+compile_commands.json: ## for editors and clang tools
+	@{ echo '['; sep=; for f in $$(git ls-files '*.c'); do \
+	  printf '%s{"directory":"%s","file":"%s","command":"$(CC) %s -c %s"}\n' "$$sep" "$(CURDIR)" "$$f" '$(subst ",\",$(CFLAGS))' "$$f"; sep=,; done; echo ']'; } > $@
+
+VERSION := $(shell cat VERSION)
+SHARE = $(DESTDIR)$(PREFIX)/share
+install: all ## DESTDIR= PREFIX=/usr/local: programs, library, headers, man pages, units, sample configs
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/include \
+	  $(SHARE)/cometmq/conf $(SHARE)/man/man1 $(SHARE)/man/man5 $(SHARE)/man/man8
+	install -m755 $(BINARIES) $(DESTDIR)$(PREFIX)/bin/
+	ln -sf cmq $(DESTDIR)$(PREFIX)/bin/mqadmin
+	install -m644 $(OUT)/libcmq.a $(DESTDIR)$(PREFIX)/lib/
+	install -m755 $(OUT)/libcmq.so.1 $(DESTDIR)$(PREFIX)/lib/
+	ln -sf libcmq.so.1 $(DESTDIR)$(PREFIX)/lib/libcmq.so
+	install -m644 client/include/cmq.h $(DESTDIR)$(PREFIX)/include/
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|; s|@LIBS@|$(LDLIBS)|' deploy/pkgconfig/libcmq.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/libcmq.pc
+	for u in deploy/systemd/*.service; do sed 's|@PREFIX@|$(PREFIX)|' $$u > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$(basename $$u); done
+	cp -R deploy/conf/. $(SHARE)/cometmq/conf/
+	for m in docs/man/*.[158]; do s=$${m##*.}; install -m644 $$m $(SHARE)/man/man$$s/; done
+
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile
 clean: ## removes all builds
 	rm -rf build
-.PHONY: all tests check help clean
+.PHONY: all tests check compat format analyze install help clean
 .DEFAULT_GOAL := all
