@@ -9,7 +9,7 @@
 #include "broker/store/message_store.h"
 #include "broker/store/store_io.h"
 
-enum { CQ_UNIT = 20 };
+enum { CQ_UNIT = 20, CQ_PAD_SIZE = 0x7fffffff };
 struct cq_unit {
     int64_t phys_off;
     uint32_t size;
@@ -18,19 +18,30 @@ struct cq_unit {
 struct consume_queues; /* the table of all */
 struct consume_queue;  /* one */
 
-/* Scans consumequeue/TOPIC/ID beneath io's root: names and sizes only, so that 100,000 queues open in seconds; a queue's tail is
- * found when it is first needed or by consume_queues_recover(). file_size: bytes, a multiple of 20. */
-enum mq_err consume_queues_open(const struct store_io *io, uint32_t file_size, struct consume_queues **out, struct fault *why);
-void consume_queues_close(struct consume_queues *t); /* forgets what was not written: write first */
+/* Scans consumequeue/TOPIC/ID beneath io's root: names and sizes only, so that 100,000 queues open in seconds; a queue's tail and
+ * minimum are found by consume_queues_recover(), which must come before anything else. file_size: bytes, a multiple of 20.
+ * exec (borrowed for the table's life): continues flush rounds (LANE_FLUSH) and unlinks files (LANE_CHORE); NULL: all inline. */
+enum mq_err consume_queues_open(const struct store_io *io, const struct store_exec *exec, uint32_t file_size, struct consume_queues **out,
+                                struct fault *why);
+/* Forgets what was not written: consume_queues_flush_now() first. All submitted works must have run (a work's done may submit
+ * the next one). NULL allowed. */
+void consume_queues_close(struct consume_queues *t);
 
-/* After the log was recovered to [min_phys, max_phys): cuts units beyond max_phys, finds each queue's minimum. Returns through
- * *dispatched the phys_off up to which all surviving units reach (records from there on need dispatching again). */
+/* After the log was recovered to [min_phys, max_phys): cuts units that end beyond max_phys, finds each queue's tail and minimum.
+ * *dispatched: the end of the newest record that a surviving unit points to (0 when there is none). Queues are written in batches,
+ * each at its own pace, so this tells where dispatching has to go on after a clean stop only. After an unclean stop pass as
+ * max_phys the place from which all records will be dispatched again (e.5: what the checkpoint vouches for): behind it, units may be
+ * missing or torn; they are cut, and the zeros reach the disk with the next flush round. */
 enum mq_err consume_queues_recover(struct consume_queues *t, uint64_t min_phys, uint64_t max_phys, uint64_t *dispatched, struct fault *why);
-void consume_queues_truncate(struct consume_queues *t, uint64_t max_phys); /* drops units at or beyond max_phys */
-void consume_queues_min_phys(struct consume_queues *t, uint64_t min_phys); /* files below it may go: minima move, whole old files are unlinked */
+/* Drops units that end beyond max_phys, from memory and files. Not while a flush round is under way. */
+enum mq_err consume_queues_truncate(struct consume_queues *t, uint64_t max_phys, struct fault *why);
+/* The log begins at min_phys now: minima move, files wholly below are unlinked. Queues whose minimum is beyond cost nothing; the others
+ * are searched on LANE_CHORE in slices, so that minima move a little later (at once when exec is NULL). */
+void consume_queues_min_phys(struct consume_queues *t, uint64_t min_phys);
 
 struct consume_queue *consume_queue_find(struct consume_queues *t, struct slice topic, int32_t queue_id);   /* NULL when absent */
-struct consume_queue *consume_queue_of(struct consume_queues *t, struct slice topic, int32_t queue_id);     /* made when absent; NULL: out of memory */
+struct consume_queue *consume_queue_of(struct consume_queues *t, struct slice topic, int32_t queue_id);     /* made when absent; NULL: out of memory, or a
+                                                                                                     name that no folder can have */
 int64_t consume_queue_min(const struct consume_queue *q);
 int64_t consume_queue_max(const struct consume_queue *q); /* units that are there */
 /* The offset that the next put gets: >= max while a turn's batch is not added yet. The log's put path counts here. */
@@ -41,20 +52,29 @@ void consume_queue_set_next(struct consume_queue *q, int64_t queue_off);
  * padded as inventory e.2 says. */
 enum mq_err consume_queue_add(struct consume_queues *t, struct consume_queue *q, int64_t queue_off, struct cq_unit unit);
 /* Reads up to n units from queue_off on. Count, 0 at the end; -EAGAIN with *cold filled when may_block is false and the bytes are not in
- * memory; else -errno. */
+ * memory; -ENOENT below the first file; else -errno. Padding reads as it is: size == CQ_PAD_SIZE, no record behind it. */
 int64_t consume_queue_read(struct consume_queues *t, struct consume_queue *q, int64_t queue_off, struct cq_unit *to, size_t n, bool may_block,
                            struct cold_range *cold);
 /* First unit of the next file behind queue_off: what Apache answers to OFFSET_FOUND_NULL. */
 int64_t consume_queue_roll_next(const struct consume_queues *t, int64_t queue_off);
 
-/* Units not yet in their files, and files not yet synced. write: pwrite what waits (page cache only). `dirty` bounds memory: the store
- * writes when it exceeds its limit or by interval. A flush job is a work of the flush lane that syncs files written so far. */
-size_t consume_queues_waiting(const struct consume_queues *t); /* bytes */
+/* Units wait in memory; a flush round writes them and syncs their files on LANE_FLUSH, creating files as needed, a slice of the dirty
+ * queues per work so that the log's own syncs get in between. Memory is bounded by starting a round when `waiting` exceeds a limit.
+ * What is not written is lost with the process: after an unclean stop it is dispatched again. */
+size_t consume_queues_waiting(const struct consume_queues *t); /* bytes of units not yet in their files */
+/* Starts a round over all queues that have at least least_bytes unwritten or unsynced (0: all): submit the returned work to LANE_FLUSH.
+ * Its done() submits the next slice to exec or, after the last, calls fn once: MQ_OK means that every unit added before this
+ * call (of the queues chosen) survives a power cut. NULL: nothing to do, or a round is under way, or out of memory. After an error the
+ * table writes no more: the store is FAILED; reads go on. exec NULL: one work does all. */
+struct store_work *consume_queues_flush_job(struct consume_queues *t, size_t least_bytes, void (*fn)(void *arg, enum mq_err err, const struct fault *why),
+                                            void *arg);
+bool consume_queues_flushing(const struct consume_queues *t); /* a round is under way */
+/* pwrite (page cache only), on this thread, of all that waits and is not in a round's hands. */
 enum mq_err consume_queues_write(struct consume_queues *t, struct fault *why);
-/* NULL when nothing is unsynced. run() syncs; done() frees it after telling `fn` the result. */
-struct store_work *consume_queues_flush_job(struct consume_queues *t, void (*fn)(void *arg, enum mq_err err, const struct fault *why), void *arg);
+enum mq_err consume_queues_flush_now(struct consume_queues *t, struct fault *why); /* writes and syncs all on this thread; no round may be under way */
 
 void consume_queues_each(struct consume_queues *t, store_queue_fn *fn, void *arg);
+/* Its queues are gone at once (pointers to them, too); their files go on LANE_CHORE. The topic may come back meanwhile. */
 void consume_queues_delete_topic(struct consume_queues *t, struct slice topic);
 size_t consume_queues_count(const struct consume_queues *t);
 size_t consume_queues_memory(const struct consume_queues *t);
