@@ -1,0 +1,403 @@
+/* command_json.c - the header of a command as JSON: a scanner that reads what clients send, once, without a tree.
+ *
+ * It accepts JSON objects of any key order and nesting up to a bound; what it does not know it skips. A value of extFields may be a
+ * string, a number or a boolean: its text is kept as it came. Strings without escapes point into the frame; the others are
+ * decoded into the arena.
+ *   I1  nothing beyond `end` is read, whatever the bytes.              (test: fuzz/command)
+ *   I2  work is linear in the header's length: nesting is counted, not recursed into. */
+#include "common/protocol/command_internal.h"
+
+#include <assert.h>
+
+#include "common/protocol/codes.h"
+#include "common/protocol/json.h"
+
+struct scan {
+    const uint8_t *p, *end;
+    struct arena *arena;
+    struct fault *why;
+    bool no_memory;
+};
+
+static void blanks(struct scan *s)
+{
+    while (s->p < s->end && (*s->p == ' ' || *s->p == '\t' || *s->p == '\n' || *s->p == '\r'))
+        s->p++;
+}
+
+static bool eat(struct scan *s, uint8_t c)
+{
+    blanks(s);
+    if (s->p == s->end || *s->p != c)
+        return false;
+    s->p++;
+    return true;
+}
+
+static bool hex4(const uint8_t *p, uint32_t *out)
+{
+    uint32_t v = 0;
+    for (int i = 0; i < 4; i++) {
+        uint8_t c = p[i];
+        uint32_t d = c >= '0' && c <= '9' ? (uint32_t)(c - '0') : (c | 32) >= 'a' && (c | 32) <= 'f' ? (uint32_t)((c | 32) - 'a' + 10) : 16;
+        if (d == 16)
+            return false;
+        v = v << 4 | d;
+    }
+    *out = v;
+    return true;
+}
+
+static size_t utf8(uint32_t u, uint8_t *out)
+{
+    if (u < 0x80) {
+        out[0] = (uint8_t)u;
+        return 1;
+    }
+    if (u < 0x800) {
+        out[0] = (uint8_t)(0xc0 | u >> 6);
+        out[1] = (uint8_t)(0x80 | (u & 63));
+        return 2;
+    }
+    if (u < 0x10000) {
+        out[0] = (uint8_t)(0xe0 | u >> 12);
+        out[1] = (uint8_t)(0x80 | (u >> 6 & 63));
+        out[2] = (uint8_t)(0x80 | (u & 63));
+        return 3;
+    }
+    out[0] = (uint8_t)(0xf0 | u >> 18);
+    out[1] = (uint8_t)(0x80 | (u >> 12 & 63));
+    out[2] = (uint8_t)(0x80 | (u >> 6 & 63));
+    out[3] = (uint8_t)(0x80 | (u & 63));
+    return 4;
+}
+
+/* The text between quotes of which [p, end) holds escapes; decoding never makes it longer. */
+static bool unescape(struct scan *s, const uint8_t *p, const uint8_t *end, struct slice *out)
+{
+    uint8_t *to = arena_alloc(s->arena, (size_t)(end - p)), *at = to;
+    if (to == NULL) {
+        s->no_memory = true;
+        return false;
+    }
+    while (p < end) {
+        if (*p != '\\') {
+            *at++ = *p++;
+            continue;
+        }
+        p++; /* the closing quote is not escaped, so a byte follows */
+        uint8_t c = *p++;
+        uint32_t u, low;
+        switch (c) {
+        case '"': case '\\': case '/': case '\'': *at++ = c; break;
+        case 'b': *at++ = '\b'; break;
+        case 'f': *at++ = '\f'; break;
+        case 'n': *at++ = '\n'; break;
+        case 'r': *at++ = '\r'; break;
+        case 't': *at++ = '\t'; break;
+        case 'v': *at++ = '\v'; break;
+        case '0': case '1': case '2': case '3': case '4': case '5': case '6': case '7': *at++ = (uint8_t)(c - '0'); break; /* fastjson's */
+        case 'u':
+            if (end - p < 4 || !hex4(p, &u))
+                return false;
+            p += 4;
+            if (u >= 0xd800 && u < 0xdc00 && end - p >= 6 && p[0] == '\\' && p[1] == 'u' && hex4(p + 2, &low) && low >= 0xdc00 && low < 0xe000) {
+                u = 0x10000 + ((u - 0xd800) << 10) + (low - 0xdc00);
+                p += 6;
+            } else if (u >= 0xd800 && u < 0xe000) {
+                u = 0xfffd;
+            }
+            at += utf8(u, at);
+            break;
+        default: return false;
+        }
+    }
+    *out = slice_make(to, (size_t)(at - to));
+    return true;
+}
+
+static bool string(struct scan *s, struct slice *out)
+{
+    if (!eat(s, '"'))
+        return false;
+    const uint8_t *from = s->p;
+    bool escaped = false;
+    for (; s->p < s->end && *s->p != '"'; s->p++)
+        if (*s->p == '\\') {
+            escaped = true;
+            if (++s->p == s->end)
+                return false;
+        }
+    if (s->p == s->end)
+        return false;
+    const uint8_t *to = s->p++;
+    if (escaped)
+        return unescape(s, from, to, out);
+    *out = slice_make(from, (size_t)(to - from));
+    return true;
+}
+
+static bool is_word(uint8_t c)
+{
+    return (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') || c == '-' || c == '+' || c == '.';
+}
+
+/* Passes over any value. Objects and arrays are counted, not recursed into; strings within are strings. */
+static bool skip_value(struct scan *s)
+{
+    unsigned depth = 0;
+    do {
+        blanks(s);
+        if (s->p == s->end)
+            return false;
+        uint8_t c = *s->p;
+        if (c == '"') {
+            struct slice ignored;
+            struct scan quick = *s;
+            if (!string(&quick, &ignored))
+                return false;
+            s->p = quick.p;
+        } else if (c == '{' || c == '[') {
+            if (++depth > JSON_DEPTH_MAX)
+                return false;
+            s->p++;
+            continue; /* something must follow before it may end */
+        } else if (c == '}' || c == ']') {
+            if (depth == 0)
+                return false;
+            depth--;
+            s->p++;
+        } else if (c == ',' || c == ':') {
+            if (depth == 0)
+                return false;
+            s->p++;
+            continue;
+        } else if (is_word(c)) {
+            while (s->p < s->end && is_word(*s->p))
+                s->p++;
+        } else {
+            return false;
+        }
+    } while (depth > 0);
+    return true;
+}
+
+/* A string, number or boolean as text; null gives out->p == NULL. Others are refused. */
+static bool scalar(struct scan *s, struct slice *out)
+{
+    blanks(s);
+    if (s->p == s->end)
+        return false;
+    if (*s->p == '"') {
+        if (!string(s, out))
+            return false;
+        if (out->p == NULL)
+            out->p = s->p;
+        return true;
+    }
+    const uint8_t *from = s->p;
+    while (s->p < s->end && is_word(*s->p))
+        s->p++;
+    *out = slice_make(from, (size_t)(s->p - from));
+    if (out->n == 0)
+        return false;
+    if (slice_is(*out, "null"))
+        *out = slice_make(NULL, 0);
+    return true;
+}
+
+static bool ext_fields(struct scan *s, struct command *out)
+{
+    struct slice word;
+    blanks(s);
+    if (s->p < s->end && *s->p == 'n')
+        return scalar(s, &word) && word.p == NULL;
+    if (!eat(s, '{'))
+        return false;
+    struct ext_field found[COMMAND_EXT_MAX];
+    uint32_t n = 0;
+    if (!eat(s, '}')) {
+        do {
+            struct slice key, value;
+            if (!string(s, &key) || !eat(s, ':') || !scalar(s, &value))
+                return false;
+            if (value.p == NULL)
+                continue;
+            if (n == COMMAND_EXT_MAX) {
+                fault_set(s->why, MQ_ELIMIT, 0, "more than %d ext fields", COMMAND_EXT_MAX);
+                return false;
+            }
+            found[n++] = (struct ext_field){key, value};
+        } while (eat(s, ','));
+        if (!eat(s, '}'))
+            return false;
+    }
+    if (n > 0) {
+        out->ext = arena_dup(s->arena, found, n * sizeof *found);
+        s->no_memory = out->ext == NULL;
+    }
+    out->n_ext = n;
+    return !s->no_memory;
+}
+
+static bool number(struct scan *s, int32_t *out)
+{
+    struct slice text;
+    if (!scalar(s, &text))
+        return false;
+    if (text.p == NULL) /* null leaves what was there */
+        return true;
+    return slice_i32(text, out);
+}
+
+static uint8_t language_of(struct slice name)
+{
+#define LANGUAGE_ROW(word, code) {sizeof #word - 1, code, #word},
+    static const struct {
+        uint8_t n, code;
+        const char *name;
+    } all[] = {LANGUAGES(LANGUAGE_ROW)};
+#undef LANGUAGE_ROW
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (name.n == all[i].n && memcmp(name.p, all[i].name, name.n) == 0)
+            return all[i].code;
+    return LANGUAGE_OTHER;
+}
+
+static bool member(struct scan *s, struct slice key, struct command *out)
+{
+    struct slice word;
+    switch (key.n) {
+    case 4:
+        if (slice_is(key, "code"))
+            return number(s, &out->code);
+        if (slice_is(key, "flag"))
+            return number(s, &out->flag);
+        break;
+    case 6:
+        if (slice_is(key, "opaque"))
+            return number(s, &out->opaque);
+        if (slice_is(key, "remark"))
+            return scalar(s, &out->remark);
+        break;
+    case 7:
+        if (slice_is(key, "version"))
+            return number(s, &out->version);
+        break;
+    case 8:
+        if (slice_is(key, "language")) {
+            if (!scalar(s, &word))
+                return false;
+            if (word.p != NULL)
+                out->language = language_of(word);
+            return true;
+        }
+        break;
+    case 9:
+        if (slice_is(key, "extFields"))
+            return ext_fields(s, out);
+        break;
+    default: break;
+    }
+    return skip_value(s);
+}
+
+enum mq_err command_json_decode(struct slice header, struct arena *arena, struct command *out, struct fault *why)
+{
+    struct scan s = {.p = header.p, .end = header.p + header.n, .arena = arena, .why = why};
+    struct command c = {.language = LANGUAGE_OTHER, .serialize = SERIALIZE_JSON};
+    struct fault none = {0};
+    if (why == NULL)
+        s.why = &none;
+    s.why->err = MQ_OK;
+    struct slice key = SLICE_LIT("header");
+
+    if (!eat(&s, '{'))
+        goto malformed;
+    if (!eat(&s, '}')) {
+        do {
+            if (!string(&s, &key) || !eat(&s, ':') || !member(&s, key, &c))
+                goto malformed;
+        } while (eat(&s, ','));
+        key = SLICE_LIT("end");
+        if (!eat(&s, '}'))
+            goto malformed;
+    }
+    blanks(&s);
+    if (s.p != s.end)
+        goto malformed;
+    *out = c;
+    return MQ_OK;
+
+malformed:
+    if (s.no_memory)
+        return fault_set(why, MQ_ENOMEM, 0, "decode header");
+    if (s.why->err == MQ_ELIMIT)
+        return MQ_ELIMIT;
+    return fault_set(why, MQ_EMALFORMED, 0, "JSON header, byte %zu, at %.*s", (size_t)(s.p - header.p), (int)(key.n < 40 ? key.n : 40),
+                     (const char *)key.p);
+}
+
+/* ---- writing ---- */
+
+void json_text(struct buf *out, struct slice s) /* with quotes; the common case needs no escape */
+{
+    size_t i = 0;
+    while (i < s.n && s.p[i] >= 0x20 && s.p[i] != '"' && s.p[i] != '\\' && s.p[i] < 0x80)
+        i++;
+    if (i < s.n) {
+        json_quote(out, s);
+        return;
+    }
+    uint8_t *at = buf_room(out, s.n + 2);
+    if (at == NULL)
+        return;
+    at[0] = '"';
+    if (s.n > 0)
+        memcpy(at + 1, s.p, s.n);
+    at[s.n + 1] = '"';
+    out->n += s.n + 2;
+}
+
+static const char *language_name(uint8_t code)
+{
+#define LANGUAGE_NAME(word, number) [number] = #word,
+    static const char *const all[] = {LANGUAGES(LANGUAGE_NAME)};
+#undef LANGUAGE_NAME
+    return code < sizeof all / sizeof *all ? all[code] : "OTHER";
+}
+
+/* Members in fastjson's order: alphabetical. */
+void command_json_open(struct buf *out, int32_t code)
+{
+    buf_put(out, "{\"code\":", 8);
+    buf_i64_text(out, code);
+}
+
+void command_json_close(struct buf *out, const struct command *c)
+{
+    buf_put(out, ",\"flag\":", 8);
+    buf_i64_text(out, c->flag);
+    buf_str(out, ",\"language\":\"");
+    buf_str(out, language_name(c->language));
+    buf_put(out, "\",\"opaque\":", 11);
+    buf_i64_text(out, c->opaque);
+    if (c->remark.p != NULL) {
+        buf_put(out, ",\"remark\":", 10);
+        json_text(out, c->remark);
+    }
+    buf_str(out, ",\"serializeTypeCurrentRPC\":\"JSON\",\"version\":");
+    buf_i64_text(out, c->version);
+    buf_u8(out, '}');
+}
+
+void command_json_ext(struct buf *out, struct slice key, struct slice value, bool first)
+{
+    if (first)
+        buf_put(out, ",\"extFields\":{", 14);
+    else
+        buf_u8(out, ',');
+    json_text(out, key);
+    buf_u8(out, ':');
+    json_text(out, value);
+}
