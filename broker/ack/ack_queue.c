@@ -1,0 +1,164 @@
+/* ack_queue.c - two FIFOs of answers in waiting.
+ *
+ *   I1  within a FIFO end_off never falls: the head is the first that can be released.   (test: unit/broker/ack, releases_in_order...)
+ *   I2  an answer says SUCCESS only after its condition was reported; after a failure none does.
+ *   I3  each waiter is answered exactly once.
+ * A FIFO is a ring of whole waiters rather than a list of replies: a reply owns three buffers, and moving it here would make
+ * every send allocate them anew. The reply is made when it leaves, in one reply that is used again and again. */
+#include "broker/ack/ack_queue.h"
+#include <assert.h>
+#include <string.h>
+#include "common/base/mem.h"
+#include "common/protocol/codes.h"
+
+enum { RING_FIRST = 64, RING_KEEP = 4096 };
+
+struct ring {
+    struct ack *at;
+    size_t head, n, cap; /* cap is a power of two, or 0 */
+};
+struct ack_queue {
+    struct ack_setup setup;
+    struct ring rings[ACK_CONDITIONS];
+    uint64_t last_end[ACK_CONDITIONS];
+    struct reply reply; /* used for every answer */
+};
+
+static struct ack *ring_at(const struct ring *r, size_t i) { return &r->at[(r->head + i) & (r->cap - 1)]; }
+
+static bool ring_grow(struct ring *r)
+{
+    size_t cap = r->cap ? r->cap * 2 : RING_FIRST;
+    struct ack *at = mem_alloc(cap * sizeof *at);
+    if (at == NULL)
+        return false;
+    for (size_t i = 0; i < r->n; i++)
+        at[i] = *ring_at(r, i);
+    mem_free(r->at);
+    *r = (struct ring){.at = at, .n = r->n, .cap = cap};
+    return true;
+}
+
+enum mq_err ack_queue_new(const struct ack_setup *setup, struct ack_queue **out)
+{
+    struct ack_queue *q = mem_zalloc(sizeof *q);
+    if (q == NULL)
+        return MQ_ENOMEM;
+    q->setup = *setup;
+    *out = q;
+    return MQ_OK;
+}
+
+static void ack_fini(struct ack *a)
+{
+    mem_free(a->ids);
+    mem_free(a->long_id);
+}
+
+void ack_queue_free(struct ack_queue *q)
+{
+    if (q == NULL)
+        return;
+    for (int u = 0; u < ACK_CONDITIONS; u++) {
+        for (size_t i = 0; i < q->rings[u].n; i++)
+            ack_fini(ring_at(&q->rings[u], i));
+        mem_free(q->rings[u].at);
+    }
+    reply_free(&q->reply);
+    mem_free(q);
+}
+
+struct ack *ack_queue_add(struct ack_queue *q, enum ack_until until, uint64_t end_off)
+{
+    struct ring *r = &q->rings[until];
+    if (r->n == r->cap && !ring_grow(r))
+        return NULL;
+    assert(end_off >= q->last_end[until]);
+    q->last_end[until] = end_off;
+    struct ack *a = ring_at(r, r->n++);
+    a->end_off = end_off; /* id[] is left as it was: n_id says how much of it counts */
+    a->deadline_ms = INT64_MAX;
+    a->queue_id = a->ok_code = a->late_code = 0;
+    a->queue_off = a->phys_off = 0;
+    a->ids = a->long_id = NULL;
+    a->n_id = 0;
+    return a;
+}
+
+void ack_fill(const struct ack *a, const struct ack_setup *setup, struct reply *out)
+{
+    char id[MESSAGE_ID_MAX];
+    struct slice ids = slice_str(a->ids);
+    if (a->ids == NULL) {
+        message_id(setup->store_host, a->phys_off, id);
+        ids = slice_str(id);
+    }
+    reply_str(out, "msgId", ids);
+    reply_int(out, "queueId", a->queue_id);
+    reply_int(out, "queueOffset", a->queue_off);
+    if (a->long_id)
+        reply_str(out, "transactionId", slice_str(a->long_id));
+    else if (a->n_id)
+        reply_str(out, "transactionId", slice_make(a->id, a->n_id));
+    reply_str(out, "MSG_REGION", slice_str(*setup->region_id));
+    reply_bool(out, "TRACE_ON", *setup->trace_on);
+}
+
+/* Sends q->reply to the head and takes it off. */
+static void finish_head(struct ack_queue *q, struct ring *r)
+{
+    struct ack *a = ring_at(r, 0);
+    q->setup.outbox->finish(q->setup.outbox->ctx, &a->to, &q->reply);
+    ack_fini(a);
+    r->head = (r->head + 1) & (r->cap - 1);
+    r->n--;
+}
+
+static void answer_head(struct ack_queue *q, struct ring *r, int32_t code)
+{
+    reply_clear(&q->reply);
+    q->reply.code = code;
+    ack_fill(ring_at(r, 0), &q->setup, &q->reply);
+    finish_head(q, r);
+}
+
+/* A burst may have made the ring large: an idle broker does not keep that. */
+static void ring_rest(struct ring *r)
+{
+    if (r->n == 0 && r->cap > RING_KEEP) {
+        mem_free(r->at);
+        *r = (struct ring){0};
+    }
+}
+
+void ack_queue_reached(struct ack_queue *q, enum ack_until until, uint64_t off)
+{
+    struct ring *r = &q->rings[until];
+    while (r->n && ring_at(r, 0)->end_off <= off)
+        answer_head(q, r, ring_at(r, 0)->ok_code);
+    ring_rest(r);
+}
+
+int64_t ack_queue_deadlines(struct ack_queue *q, int64_t now_ms)
+{
+    struct ring *r = &q->rings[ACK_FLUSHED];
+    while (r->n && ring_at(r, 0)->deadline_ms <= now_ms)
+        answer_head(q, r, ring_at(r, 0)->late_code);
+    return r->n ? ring_at(r, 0)->deadline_ms : INT64_MAX;
+}
+
+void ack_queue_fail(struct ack_queue *q, uint64_t written_off, const char *words)
+{
+    for (int u = 0; u < ACK_CONDITIONS; u++) {
+        struct ring *r = &q->rings[u];
+        while (u == ACK_FLUSHED && r->n && ring_at(r, 0)->end_off <= written_off)
+            answer_head(q, r, ring_at(r, 0)->late_code);
+        while (r->n) {
+            reply_clear(&q->reply);
+            reply_refuse(&q->reply, RES_SERVICE_NOT_AVAILABLE, "%s", words);
+            finish_head(q, r);
+        }
+    }
+}
+
+size_t ack_queue_count(const struct ack_queue *q) { return q->rings[ACK_WRITTEN].n + q->rings[ACK_FLUSHED].n; }
