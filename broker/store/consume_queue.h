@@ -28,11 +28,12 @@ enum mq_err consume_queues_open(const struct store_io *io, const struct store_ex
 void consume_queues_close(struct consume_queues *t);
 
 /* After the log was recovered to [min_phys, max_phys): cuts units that end beyond max_phys, finds each queue's tail and minimum.
- * *dispatched: the end of the newest record that a surviving unit points to (0 when there is none). Queues are written in batches,
- * each at its own pace, so this tells where dispatching has to go on after a clean stop only. After an unclean stop pass as
- * max_phys the place from which all records will be dispatched again (e.5: what the checkpoint vouches for): behind it, units may be
- * missing or torn; they are cut, and the zeros reach the disk with the next flush round. */
-enum mq_err consume_queues_recover(struct consume_queues *t, uint64_t min_phys, uint64_t max_phys, uint64_t *dispatched, struct fault *why);
+ * clean: the last process closed the store in order. Then *dispatched is the end of the newest record that a unit points to (0 when
+ * there is none): dispatching goes on there. Not clean: queues were written in batches, each at its own pace, and pages may be
+ * missing; pass as max_phys the place from which all records will be dispatched again (e.5: what the checkpoint vouches for). What
+ * lies behind it becomes zeros, which reach the disk with the next flush round. */
+enum mq_err consume_queues_recover(struct consume_queues *t, bool clean, uint64_t min_phys, uint64_t max_phys, uint64_t *dispatched,
+                                   struct fault *why);
 /* Drops units that end beyond max_phys, from memory and files. Not while a flush round is under way. */
 enum mq_err consume_queues_truncate(struct consume_queues *t, uint64_t max_phys, struct fault *why);
 /* The log begins at min_phys now: minima move, files wholly below are unlinked. Queues whose minimum is beyond cost nothing; the others
