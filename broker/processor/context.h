@@ -15,9 +15,16 @@ struct broker_context {
     struct sessions *sessions;
     struct longpoll *longpoll;
     struct ack_queue *acks;
+    struct send_hold *hold;                   /* sends that wait for room in the store */
     struct stats *stats;
     const struct outbox *outbox;
     int64_t boot_ms;
+    int64_t (*now_ms)(const void *broker);    /* wall clock of this turn, for what no request started */
+    uint64_t log_end;                         /* bytes of the log that are written: the listener keeps it */
+    uint64_t memory_bytes;                    /* of this machine: what Apache takes for the size of the page cache */
+    uint64_t random;                          /* state of context_random() */
+    bool stopping;                            /* nothing parks any more */
+    struct reply scratch;                     /* for answers outside of a request's call; clear before use */
     struct host store_host;                   /* brokerIP1:listenPort, what goes into records and message ids */
     const char *addr;                         /* the same as text */
     void *broker;                             /* for the calls below */
@@ -25,6 +32,14 @@ struct broker_context {
     void (*config_text)(void *broker, struct buf *out);   /* 26: key=value lines */
     int (*config_set_live)(void *broker, struct slice key, struct slice value, char why[200]); /* 25: a response code */
 };
+
+static inline uint32_t context_random(struct broker_context *c) /* xorshift: spreads, does not surprise */
+{
+    c->random ^= c->random << 13;
+    c->random ^= c->random >> 7;
+    c->random ^= c->random << 17;
+    return (uint32_t)(c->random >> 16);
+}
 
 /* Each file of this folder adds its rows; broker.c hands them to the server. fn's ctx is the broker_context. */
 struct route_sink {
