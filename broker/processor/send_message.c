@@ -1,0 +1,381 @@
+/* send_message.c - a message, or a batch of them, into the store: 10, 310, 320.
+ *
+ * The order of the checks is Apache's (inventory g.3), because a client acts on the first code it sees. An answer of SUCCESS
+ * leaves only when the record is in the log's file, or on its medium: the processor leaves a waiter in the ack queue and is done.
+ *   I1  no SEND_OK before the turn's write succeeded.                  (test: unit/broker/send)
+ *   I2  a held send is tried before any later one.                     (test: unit/broker/send)
+ * Nothing is allocated per message: properties are rebuilt in the request's arena, the waiter is a place in a ring.
+ * Until their issue: delay levels and transactions are refused, because a delayed message that is delivered at once, or a half
+ * message that everybody sees, is worse than an error. */
+#include <stdio.h>
+#include <string.h>
+#include "broker/ack/ack_queue.h"
+#include "broker/ack/send_hold.h"
+#include "broker/metadata/groups.h"
+#include "broker/metadata/topics.h"
+#include "broker/processor/context.h"
+#include "broker/processor/send_header.h"
+#include "broker/processor/send_message.h"
+#include "broker/stats/stats.h"
+#include "broker/store/message_store.h"
+#include "common/base/log.h"
+#include "common/protocol/codes.h"
+
+enum { HOLD_AT_LEAST_MS = 2000 }; /* a send that waits for room: below the 3 s after which clients give up */
+
+/* What the processor learns from a message's properties while it copies them. */
+struct properties {
+    struct slice text;     /* without WAIT, with CLUSTER */
+    struct slice uniq_key;
+    bool wait, transaction, delayed;
+};
+struct sending { /* one request on its way */
+    struct broker_context *c;
+    const struct request *rq;
+    struct send_header h;
+    struct slice topic;    /* where it goes: the header's, or a dead-letter topic */
+    int32_t queue_id, sys_flag;
+    struct properties props;
+};
+
+/* ---- properties ---- */
+static uint8_t *put_pair(uint8_t *at, const uint8_t *start, struct slice name, struct slice value)
+{
+    if (at > start)
+        *at++ = PROP_SEP_PAIR;
+    memcpy(at, name.p, name.n);
+    at += name.n;
+    *at++ = PROP_SEP_NAME;
+    memcpy(at, value.p, value.n);
+    return at + value.n;
+}
+
+/* Pairs that Java would ignore are left out, so that the stored text means the same to every reader. keep_wait: a batch's. */
+static bool properties_rebuild(struct sending *s, bool keep_wait)
+{
+    struct slice cluster = slice_str(s->c->config->cluster_name), rest = s->h.properties, name, value;
+    struct properties *p = &s->props;
+    uint8_t *start = arena_alloc(s->rq->arena, rest.n + cluster.n + sizeof PROP_CLUSTER + 2), *at = start;
+    if (start == NULL)
+        return false;
+    *p = (struct properties){.wait = true};
+    while (prop_next(&rest, &name, &value)) {
+        switch (name.n) {
+        case sizeof PROP_WAIT - 1:
+            if (slice_is(name, PROP_WAIT)) {
+                p->wait = slice_bool(value);
+                if (!keep_wait)
+                    continue;
+            }
+            break;
+        case sizeof PROP_DELAY - 1: {
+            int32_t level = 1; /* what is no number is no plain message either */
+            if (slice_is(name, PROP_DELAY))
+                p->delayed = !slice_i32(value, &level) || level > 0;
+            break;
+        }
+        case sizeof PROP_CLUSTER - 1:
+            if (slice_is(name, PROP_CLUSTER))
+                continue;
+            break;
+        case sizeof PROP_UNIQ_KEY - 1: /* and TRAN_MSG, which is as long */
+            if (slice_is(name, PROP_UNIQ_KEY))
+                p->uniq_key = value;
+            else if (slice_is(name, PROP_TRAN_MSG))
+                p->transaction = slice_bool(value);
+            break;
+        default:
+            break;
+        }
+        at = put_pair(at, start, name, value);
+    }
+    at = put_pair(at, start, SLICE_LIT(PROP_CLUSTER), cluster);
+    p->text = slice_make(start, (size_t)(at - start));
+    return true;
+}
+_Static_assert(sizeof PROP_UNIQ_KEY == sizeof PROP_TRAN_MSG, "one case for both");
+
+/* ---- checks ---- */
+static bool topic_name_good(struct slice name, struct reply *out)
+{
+    if (slice_trim(name).n == 0)
+        reply_refuse(out, RES_SYSTEM_ERROR, "The specified topic is blank.");
+    else if (name.n > MESSAGE_TOPIC_MAX)
+        reply_refuse(out, RES_SYSTEM_ERROR, "The specified topic is longer than topic max length.");
+    else if (!name_valid(name, MESSAGE_TOPIC_MAX))
+        reply_refuse(out, RES_SYSTEM_ERROR, "The specified topic contains illegal characters, allowing only ^[%%|a-zA-Z0-9_-]+$");
+    else
+        return true;
+    return false;
+}
+
+static struct topic_config *topic_create(struct sending *s, struct reply *out)
+{
+    struct broker_context *c = s->c;
+    const struct send_header *h = &s->h;
+    bool retry = slice_starts(h->topic, RETRY_PREFIX);
+    char why[160] = "";
+    int32_t wanted = h->default_queues > 0 ? h->default_queues : c->config->default_topic_queue_nums;
+    struct topic_config *t = topics_auto_create(c->topics, h->topic, h->default_topic, wanted, h->unit_mode, s->rq->now_ms, why);
+    if (t == NULL && retry)
+        t = topics_put(c->topics, h->topic, 1, 1, PERM_READ | PERM_WRITE, h->unit_mode ? 2 : 0, false, s->rq->now_ms);
+    if (t == NULL)
+        reply_refuse(out, RES_TOPIC_NOT_EXIST, "topic[%.*s] not exist, apply first please! %s", SLICE_ARG(h->topic), why);
+    else
+        log_info("send", "topic created topic=%s queues=%d producer=%s", t->name, t->write_queues, s->rq->peer->addr);
+    return t;
+}
+
+/* NULL: refused, out says why. */
+static struct topic_config *topic_check(struct sending *s, struct reply *out)
+{
+    struct broker_context *c = s->c;
+    const struct send_header *h = &s->h;
+    struct topic_config *t = topics_find(c->topics, h->topic);
+    if (!(c->config->broker_permission & PERM_WRITE) && t && t->order) {
+        reply_refuse(out, RES_NO_PERMISSION, "the broker[%s] sending message is forbidden", c->config->broker_ip1);
+        return NULL;
+    }
+    if (t == NULL && !topic_name_good(h->topic, out))
+        return NULL;
+    if (topics_is_reserved(h->topic)) {
+        reply_refuse(out, RES_NO_PERMISSION, "Sending message to topic[%.*s] is forbidden.", SLICE_ARG(h->topic));
+        return NULL;
+    }
+    if (t == NULL && (t = topic_create(s, out)) == NULL)
+        return NULL;
+    int32_t queues = t->write_queues > t->read_queues ? t->write_queues : t->read_queues;
+    if (h->queue_id >= queues || (h->queue_id < 0 && t->write_queues <= 0)) {
+        reply_refuse(out, RES_SYSTEM_ERROR, "request queueId[%d] is illegal, topic %s has %d write and %d read queues, Producer: %s", h->queue_id,
+                     t->name, t->write_queues, t->read_queues, s->rq->peer->addr);
+        return NULL;
+    }
+    s->queue_id = h->queue_id >= 0 ? h->queue_id : (int32_t)(context_random(c) % (uint32_t)t->write_queues);
+    s->topic = slice_str(t->name);
+    s->sys_flag = (h->sys_flag & ~(SYS_BORN_HOST_V6 | SYS_STORE_HOST_V6)) | (t->multi_tags ? SYS_MULTI_TAGS : 0);
+    return t;
+}
+
+/* A consumer that could not give a message back sends it to its retry topic itself; too often tried, it goes to the dead letters. */
+static bool retry_or_dead(struct sending *s, struct reply *out)
+{
+    struct broker_context *c = s->c;
+    if (!slice_starts(s->h.topic, RETRY_PREFIX))
+        return true;
+    struct slice group = slice_from(s->h.topic, sizeof RETRY_PREFIX - 1);
+    const struct group_config *g = groups_find_or_create(c->groups, group, s->rq->now_ms);
+    if (g == NULL) {
+        reply_refuse(out, RES_SUBSCRIPTION_GROUP_NOT_EXIST, "subscription group not exist, %.*s", SLICE_ARG(group));
+        return false;
+    }
+    int32_t max = s->h.max_reconsume_times >= 0 ? s->h.max_reconsume_times : g->retry_max_times;
+    if (s->h.reconsume_times < max)
+        return true;
+    char name[MESSAGE_TOPIC_MAX + 1];
+    int n = snprintf(name, sizeof name, "%s%.*s", DLQ_PREFIX, SLICE_ARG(group));
+    const struct topic_config *t = n < (int)sizeof name ? topics_find(c->topics, slice_str(name)) : NULL;
+    if (t == NULL && n < (int)sizeof name)
+        t = topics_put(c->topics, slice_str(name), 1, 1, PERM_READ | PERM_WRITE, 0, false, s->rq->now_ms);
+    if (t == NULL) {
+        reply_refuse(out, RES_SYSTEM_ERROR, "topic[%s%.*s] not exist", DLQ_PREFIX, SLICE_ARG(group));
+        return false;
+    }
+    s->topic = slice_str(t->name);
+    s->queue_id = 0;
+    return true;
+}
+
+/* ---- putting ---- */
+static void message_begin(const struct sending *s, struct message *m)
+{
+    const struct peer *peer = s->rq->peer;
+    *m = (struct message){.topic = s->topic, .queue_id = s->queue_id, .sys_flag = s->sys_flag, .flag = s->h.flag, .born_ms = s->h.born_ms,
+                          .reconsume_times = s->h.reconsume_times, .store = s->c->store_host, .born.port = peer->port, .born.v6 = peer->v6};
+    memcpy(m->born.ip, peer->ip, sizeof m->born.ip);
+}
+
+static int refuse_put(struct sending *s, enum put_status status, struct reply *out)
+{
+    switch (status) {
+    case PUT_TOO_LARGE:
+        return reply_refuse(out, RES_MESSAGE_ILLEGAL,
+                            "the message is illegal, maybe msg body or properties length not matched. msg body length limit %dB, msg properties length "
+                            "limit 32KB.", s->c->config->max_message_size);
+    case PUT_NO_ROOM:
+    case PUT_FAILED:
+        return reply_refuse(out, RES_SERVICE_NOT_AVAILABLE, "service not available now. %s", message_store_refusal(s->c->store));
+    case PUT_BUSY:
+    case PUT_OK:
+        break;
+    }
+    return SEND_STILL_BUSY;
+}
+
+static char *batch_ids(const struct sending *s, const struct put_result *put, size_t n)
+{
+    char *ids = mem_alloc(n * MESSAGE_ID_MAX), *at = ids;
+    for (size_t i = 0; ids && i < n; i++) {
+        message_id(&s->c->store_host, put[i].phys_off, at);
+        at += strlen(at);
+        *at++ = i + 1 < n ? ',' : 0;
+    }
+    return ids;
+}
+
+static int leave_waiter(struct sending *s, const struct put_result *put, size_t n, struct reply *out)
+{
+    const struct broker_config *cfg = s->c->config;
+    bool sync = cfg->flush_disk == FLUSH_DISK_SYNC && s->props.wait;
+    bool lonely = cfg->broker_role == ROLE_SYNC_MASTER && s->props.wait; /* no slave can be there yet */
+    struct slice id = s->props.uniq_key;
+    char *ids = n > 1 ? batch_ids(s, put, n) : NULL;
+    char *long_id = id.n > ACK_ID_MAX ? slice_dup(id) : NULL;
+    struct ack *a = (n > 1 && ids == NULL) || (id.n > ACK_ID_MAX && long_id == NULL)
+                        ? NULL
+                        : ack_queue_add(s->c->acks, sync ? ACK_FLUSHED : ACK_WRITTEN, (uint64_t)put[n - 1].phys_off + put[n - 1].size);
+    if (a == NULL) { /* it is in the log all the same: a retry makes a duplicate, which is allowed */
+        mem_free(ids);
+        mem_free(long_id);
+        return reply_refuse(out, RES_SYSTEM_ERROR, "out of memory");
+    }
+    a->to = s->rq->ticket;
+    a->deadline_ms = s->rq->now_ms + cfg->sync_flush_timeout_ms;
+    a->queue_id = s->queue_id;
+    a->ok_code = lonely ? RES_SLAVE_NOT_AVAILABLE : RES_SUCCESS;
+    a->late_code = lonely ? RES_SLAVE_NOT_AVAILABLE : RES_FLUSH_DISK_TIMEOUT;
+    a->queue_off = put[0].queue_off;
+    a->phys_off = put[0].phys_off;
+    a->ids = ids;
+    a->long_id = long_id;
+    if (long_id == NULL && id.n) {
+        a->n_id = (uint8_t)id.n;
+        memcpy(a->id, id.p, id.n);
+    }
+    return HANDLED_LATER;
+}
+
+static int put_all(struct sending *s, const struct message *m, size_t n, struct put_result *put, struct reply *out)
+{
+    enum put_status status = message_store_put(s->c->store, m, n, s->rq->now_ms, put);
+    if (status != PUT_OK)
+        return refuse_put(s, status, out);
+    int64_t bytes = 0;
+    for (size_t i = 0; i < n; i++)
+        bytes += put[i].size;
+    stats_add(s->c->stats, STAT_TOPIC_PUT_NUMS, s->topic, (struct slice){0}, (int64_t)n, 1);
+    stats_add(s->c->stats, STAT_TOPIC_PUT_SIZE, s->topic, (struct slice){0}, bytes, 1);
+    stats_add(s->c->stats, STAT_BROKER_PUT_NUMS, (struct slice){0}, (struct slice){0}, (int64_t)n, 1);
+    stats_count(s->c->stats, RATE_PUT, (int64_t)n);
+    return s->rq->ticket.oneway ? HANDLED_NONE : leave_waiter(s, put, n, out);
+}
+
+static int send_one(struct sending *s, struct reply *out)
+{
+    struct message m;
+    struct put_result put;
+    if (s->props.transaction || (s->sys_flag & SYS_TRAN_MASK) == SYS_TRAN_PREPARED || (s->sys_flag & SYS_TRAN_MASK) == SYS_TRAN_ROLLBACK)
+        return reply_refuse(out, RES_NO_PERMISSION, "the broker[%s] sending transaction message is forbidden%s", s->c->config->broker_ip1,
+                            s->c->config->reject_transaction ? "" : ": transactions are not supported by this version yet");
+    if (s->props.delayed)
+        return reply_refuse(out, RES_MESSAGE_ILLEGAL, "delay levels are not supported by this version yet");
+    message_begin(s, &m);
+    m.body = s->rq->cmd->body;
+    m.properties = s->props.text;
+    return put_all(s, &m, 1, &put, out);
+}
+
+/* ---- batches ---- */
+static size_t batch_count(struct slice rest, enum mq_err *err)
+{
+    struct batch_item item;
+    size_t n = 0;
+    while ((*err = batch_next(&rest, &item)) == MQ_OK)
+        n++;
+    return n;
+}
+
+/* The batch's own properties go behind each message's: of equal names the last one counts. */
+static bool batch_properties(const struct sending *s, struct slice own, struct slice *out)
+{
+    uint8_t *p = arena_alloc(s->rq->arena, own.n + 1 + s->props.text.n);
+    if (p == NULL)
+        return false;
+    size_t n = own.n;
+    if (n)
+        memcpy(p, own.p, n);
+    if (n && p[n - 1] != PROP_SEP_PAIR)
+        p[n++] = PROP_SEP_PAIR;
+    memcpy(p + n, s->props.text.p, s->props.text.n);
+    *out = slice_make(p, n + s->props.text.n);
+    return true;
+}
+
+static int send_batch(struct sending *s, struct reply *out)
+{
+    struct slice rest = s->rq->cmd->body;
+    enum mq_err err;
+    size_t n = batch_count(rest, &err);
+    if (err == MQ_EMALFORMED || n == 0)
+        return reply_refuse(out, RES_MESSAGE_ILLEGAL, "the body is not a batch: message %zu does not decode", n);
+    if (rest.n > (size_t)s->c->config->max_message_size)
+        return refuse_put(s, PUT_TOO_LARGE, out);
+    if (s->props.delayed || (s->sys_flag & SYS_TRAN_MASK))
+        return reply_refuse(out, RES_MESSAGE_ILLEGAL, "a batch can neither be delayed nor be part of a transaction");
+    struct message *m = arena_alloc(s->rq->arena, n * sizeof *m);
+    struct put_result *put = arena_alloc(s->rq->arena, n * sizeof *put);
+    for (size_t i = 0; i < n; i++) {
+        struct batch_item item;
+        if (m == NULL || put == NULL || batch_next(&rest, &item) != MQ_OK)
+            return reply_refuse(out, RES_MESSAGE_ILLEGAL, "a batch of %zu messages is too large", n);
+        message_begin(s, &m[i]);
+        m[i].flag = item.flag;
+        m[i].body = item.body;
+        if (!batch_properties(s, item.properties, &m[i].properties))
+            return reply_refuse(out, RES_MESSAGE_ILLEGAL, "a batch of %zu messages is too large", n);
+    }
+    return put_all(s, m, n, put, out);
+}
+
+/* ---- the request ---- */
+int send_message_try(void *ctx, const struct request *rq, struct reply *out)
+{
+    struct broker_context *c = ctx;
+    struct sending s = {.c = c, .rq = rq};
+    char bad[160];
+    if (!send_header_read(rq->cmd, &s.h, bad))
+        return reply_refuse(out, RES_SYSTEM_ERROR, "%s", bad);
+    if (rq->now_ms < c->config->start_accept_send_ms)
+        return reply_refuse(out, RES_SYSTEM_ERROR, "broker unable to service, until %lld", (long long)c->config->start_accept_send_ms);
+    if (topic_check(&s, out) == NULL)
+        return HANDLED_NOW;
+    if (!properties_rebuild(&s, s.h.batch))
+        return reply_refuse(out, RES_MESSAGE_ILLEGAL, "the properties are too large");
+    if (s.h.batch)
+        return send_batch(&s, out);
+    if (!retry_or_dead(&s, out))
+        return HANDLED_NOW;
+    return send_one(&s, out);
+}
+
+static enum handled on_send(void *ctx, const struct request *rq, struct reply *out)
+{
+    struct broker_context *c = ctx;
+    int handled = send_hold_count(c->hold) ? SEND_STILL_BUSY : send_message_try(ctx, rq, out);
+    if (handled == HANDLED_NOW) { /* refused: every answer to a send carries these two */
+        reply_str(out, "MSG_REGION", slice_str(c->config->region_id));
+        reply_bool(out, "TRACE_ON", c->config->trace_on);
+    }
+    if (handled != SEND_STILL_BUSY)
+        return (enum handled)handled;
+    int64_t wait = c->config->wait_in_send_queue_ms > HOLD_AT_LEAST_MS ? c->config->wait_in_send_queue_ms : HOLD_AT_LEAST_MS;
+    if (!c->stopping && send_hold_add(c->hold, rq, rq->now_ms + wait))
+        return HANDLED_LATER;
+    return (enum handled)reply_refuse(out, RES_SYSTEM_BUSY, "[OVERLOAD]system busy, start flow control for a while");
+}
+
+void send_message_routes(struct route_sink *sink, struct broker_context *ctx)
+{
+    routes_add(sink, REQ_SEND_MESSAGE, on_send, ctx);
+    routes_add(sink, REQ_SEND_MESSAGE_V2, on_send, ctx);
+    routes_add(sink, REQ_SEND_BATCH_MESSAGE, on_send, ctx);
+}
