@@ -12,7 +12,8 @@
 enum broker_role { ROLE_ASYNC_MASTER, ROLE_SYNC_MASTER, ROLE_SLAVE };
 enum flush_disk_type { FLUSH_DISK_ASYNC, FLUSH_DISK_SYNC };
 
-enum { BROKER_UNUSED_KEYS = 128 }; /* keys of Apache that are accepted, shown, and change nothing */
+enum { BROKER_DELAY_LEVELS_MAX = 32 };
+enum { BROKER_UNUSED_KEYS = 160 }; /* keys of Apache that are accepted, shown, and change nothing */
 
 struct broker_config {
     /* who we are */
@@ -60,6 +61,12 @@ struct broker_config {
     char *log_level;
 
     char *unused[BROKER_UNUSED_KEYS]; /* values as they came */
+
+    /* made of the above by broker_config_load() */
+    const char *commit_log_path;      /* commit_log_dir as a path beneath store_root */
+    uint32_t delete_hours;            /* bit h: delete_when names hour h */
+    unsigned n_delay_levels;
+    int64_t delay_level_ms[BROKER_DELAY_LEVELS_MAX]; /* [0] is level 1 */
 };
 
 /* Defaults, then the file (NULL: none), then what Apache's mqbroker makes of them: masters have id 0, haListenPort is
@@ -67,6 +74,8 @@ struct broker_config {
  * Unknown keys are logged; MQ_EINVAL names file, line, and what is allowed. */
 enum mq_err broker_config_load(struct broker_config *c, const char *file, const char *namesrv_addr, struct fault *why);
 void broker_config_free(struct broker_config *c);
+struct conf_table;
+const struct conf_table *broker_config_table(void); /* for docs/config.md and the manual page */
 /* key=value lines, sorted; important_only: those that Apache marks so. What 26 and -p / -m show. */
 void broker_config_text(const struct broker_config *c, bool important_only, struct buf *out);
 /* Changes one live key. MQ_ENOTFOUND: no such key; MQ_EREFUSED: fixed at start, or on the black list; MQ_EINVAL: the value; why has words. */
