@@ -66,11 +66,11 @@ static const char *const level_names[] = {"debug", "info", "warn", "error", "off
 
 #define UNUSED_PLACE(name, value) UNUSED_##name,
 enum { UNUSED_KEYS(UNUSED_PLACE) N_UNUSED };
-_Static_assert(N_UNUSED <= BROKER_UNUSED_KEYS, "struct broker_config has too few places");
+_Static_assert((int)N_UNUSED <= (int)BROKER_UNUSED_KEYS, "struct broker_config has too few places");
 
 #define AT(field) offsetof(struct broker_config, field)
 #define UNUSED_ROW(name, value) \
-    {#name, CONF_STR, AT(unused) + UNUSED_##name * sizeof(char *), value, 0, 4096, AT_START, "accepted, without effect", NULL},
+    {#name, CONF_STR, AT(unused) + UNUSED_##name * sizeof(char *), value, 0, 4096, NO_EFFECT, "accepted, without effect", NULL},
 #define GIB ((int64_t)1 << 30)
 
 static const struct conf_key keys[] = {

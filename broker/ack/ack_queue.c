@@ -139,10 +139,10 @@ void ack_queue_reached(struct ack_queue *q, enum ack_until until, uint64_t off)
     ring_rest(r);
 }
 
-int64_t ack_queue_deadlines(struct ack_queue *q, int64_t now_ms)
+int64_t ack_queue_deadlines(struct ack_queue *q, int64_t mono_ms)
 {
     struct ring *r = &q->rings[ACK_FLUSHED];
-    while (r->n && ring_at(r, 0)->deadline_ms <= now_ms)
+    while (r->n && ring_at(r, 0)->deadline_ms <= mono_ms)
         answer_head(q, r, ring_at(r, 0)->late_code);
     return r->n ? ring_at(r, 0)->deadline_ms : INT64_MAX;
 }

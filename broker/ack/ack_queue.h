@@ -14,7 +14,7 @@ enum { ACK_ID_MAX = 72 }; /* bytes of a transaction id that fit into the waiter 
 struct ack { /* one answer in waiting: filled in by who sends, after ack_queue_add() gave the place */
     struct ticket to;
     uint64_t end_off;      /* bytes of the log that must be written, or flushed */
-    int64_t deadline_ms;   /* ACK_FLUSHED only: then it is answered with late_code */
+    int64_t deadline_ms;   /* monotonic; ACK_FLUSHED only: then it is answered with late_code */
     int32_t queue_id, ok_code, late_code; /* ok_code: SUCCESS, or SLAVE_NOT_AVAILABLE of a master that has no slave */
     int64_t queue_off, phys_off;          /* of the (first) message */
     char *ids;             /* of a batch: message ids, comma-joined; yours until it is answered, made with mem_alloc(); NULL: from phys_off */
@@ -35,7 +35,7 @@ void ack_queue_free(struct ack_queue *q); /* waiters go without an answer: call 
  * last one's. The answer is complete except for its code. Do not ask for oneway tickets. */
 struct ack *ack_queue_add(struct ack_queue *q, enum ack_until until, uint64_t end_off);
 void ack_queue_reached(struct ack_queue *q, enum ack_until until, uint64_t off); /* written or flushed up to off */
-int64_t ack_queue_deadlines(struct ack_queue *q, int64_t now_ms); /* answers late ones; the next deadline in ms since 1970, INT64_MAX when none */
+int64_t ack_queue_deadlines(struct ack_queue *q, int64_t mono_ms); /* answers late ones; the next deadline, INT64_MAX when none */
 /* The log failed. Who waits for a flush and lies below written_off gets late_code: the record is in the file, its fate unknown.
  * All others get SERVICE_NOT_AVAILABLE with words: nothing of theirs was written. */
 void ack_queue_fail(struct ack_queue *q, uint64_t written_off, const char *words);

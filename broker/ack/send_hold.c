@@ -114,9 +114,9 @@ static void refuse_head(struct send_hold *h, int32_t code, const char *words)
     take_off(h, w);
 }
 
-int64_t send_hold_deadlines(struct send_hold *h, int64_t now_ms)
+int64_t send_hold_deadlines(struct send_hold *h, int64_t mono_ms)
 {
-    while (h->n && CONTAINER_OF(h->held.next, struct held, node)->deadline_ms <= now_ms)
+    while (h->n && CONTAINER_OF(h->held.next, struct held, node)->deadline_ms <= mono_ms)
         refuse_head(h, RES_SYSTEM_BUSY, "[TIMEOUT_CLEAN_QUEUE]broker busy, start flow control for a while: the disk does not keep up");
     return h->n ? CONTAINER_OF(h->held.next, struct held, node)->deadline_ms : INT64_MAX;
 }

@@ -233,14 +233,14 @@ void longpoll_run_arrivals(struct longpoll *lp)
     }
 }
 
-int64_t longpoll_run_deadlines(struct longpoll *lp, int64_t now_ms)
+int64_t longpoll_run_deadlines(struct longpoll *lp, int64_t mono_ms)
 {
     struct heap_node *first;
-    while ((first = heap_first(&lp->deadlines)) != NULL && first->due <= now_ms) {
+    while ((first = heap_first(&lp->deadlines)) != NULL && first->due <= mono_ms) {
         void *pull = unpark(lp, CONTAINER_OF(first, struct parked, deadline));
         lp->cfg.wake(lp->cfg.ctx, pull, LONGPOLL_DEADLINE);
     }
-    return first ? first->due - now_ms : INT64_MAX;
+    return first ? first->due : INT64_MAX;
 }
 
 void longpoll_conn_closed(struct longpoll *lp, uint64_t conn_id)

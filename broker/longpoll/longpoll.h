@@ -27,8 +27,8 @@ enum mq_err longpoll_park(struct longpoll *lp, struct slice topic, int32_t queue
 /* From the store's listener: remembers the queue as grown. Pulls are woken by longpoll_run_arrivals(), at TURN_WAKE. */
 void longpoll_arrived(struct longpoll *lp, struct slice topic, int32_t queue_id, int64_t queue_off, int64_t tags_code, struct slice properties);
 void longpoll_run_arrivals(struct longpoll *lp);
-/* Wakes those whose deadline passed; returns the ms until the next deadline, INT64_MAX when none is parked. */
-int64_t longpoll_run_deadlines(struct longpoll *lp, int64_t now_ms);
+/* Wakes those whose deadline passed; returns the next deadline, INT64_MAX when none is parked. Deadlines are monotonic. */
+int64_t longpoll_run_deadlines(struct longpoll *lp, int64_t mono_ms);
 void longpoll_conn_closed(struct longpoll *lp, uint64_t conn_id);
 void longpoll_group_changed(struct longpoll *lp, struct slice topic); /* wakes all of a topic (deleted, permission changed) */
 size_t longpoll_count(const struct longpoll *lp);

@@ -20,6 +20,7 @@ struct broker_context {
     const struct outbox *outbox;
     int64_t boot_ms;
     int64_t (*now_ms)(const void *broker);    /* wall clock of this turn, for what no request started */
+    int64_t (*mono_ms)(const void *broker);   /* the clock of deadlines */
     uint64_t log_end;                         /* bytes of the log that are written: the listener keeps it */
     uint64_t memory_bytes;                    /* of this machine: what Apache takes for the size of the page cache */
     uint64_t random;                          /* state of context_random() */

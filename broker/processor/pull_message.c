@@ -351,7 +351,7 @@ static bool park(struct run *r)
     int64_t hold = r->c->config->long_polling ? k->suspend_ms : r->c->config->short_polling_ms;
     hold = hold < SUSPEND_MAX_MS ? hold : SUSPEND_MAX_MS;
     k->may_park = k->may_commit = false;
-    if (longpoll_park(r->c->longpoll, k->topic, k->queue_id, k->queue_off, k->to.conn_id, r->now_ms + hold, k) == MQ_OK)
+    if (longpoll_park(r->c->longpoll, k->topic, k->queue_id, k->queue_off, k->to.conn_id, r->c->mono_ms(r->c->broker) + hold, k) == MQ_OK)
         return true;
     mem_free(k);
     return false;

@@ -239,7 +239,7 @@ static int leave_waiter(struct sending *s, const struct put_result *put, size_t 
         return reply_refuse(out, RES_SYSTEM_ERROR, "out of memory");
     }
     a->to = s->rq->ticket;
-    a->deadline_ms = s->rq->now_ms + cfg->sync_flush_timeout_ms;
+    a->deadline_ms = sync ? s->c->mono_ms(s->c->broker) + cfg->sync_flush_timeout_ms : INT64_MAX;
     a->queue_id = s->queue_id;
     a->ok_code = lonely ? RES_SLAVE_NOT_AVAILABLE : RES_SUCCESS;
     a->late_code = lonely ? RES_SLAVE_NOT_AVAILABLE : RES_FLUSH_DISK_TIMEOUT;
@@ -368,7 +368,7 @@ static enum handled on_send(void *ctx, const struct request *rq, struct reply *o
     if (handled != SEND_STILL_BUSY)
         return (enum handled)handled;
     int64_t wait = c->config->wait_in_send_queue_ms > HOLD_AT_LEAST_MS ? c->config->wait_in_send_queue_ms : HOLD_AT_LEAST_MS;
-    if (!c->stopping && send_hold_add(c->hold, rq, rq->now_ms + wait))
+    if (!c->stopping && send_hold_add(c->hold, rq, c->mono_ms(c->broker) + wait))
         return HANDLED_LATER;
     return (enum handled)reply_refuse(out, RES_SYSTEM_BUSY, "[OVERLOAD]system busy, start flow control for a while");
 }
