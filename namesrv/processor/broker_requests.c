@@ -59,7 +59,7 @@ static enum handled register_broker(void *ctx, const struct request *rq, struct 
         reg.filters_given = body.filters_given;
         reg.filters = body.filters;
         reg.n_filters = body.n_filters;
-        err = routes_register(ns->routes, &reg, ns->mono_ms(ns->mono_ctx), &result, &why);
+        err = routes_register(ns->routes, &reg, ns->shell.mono_ms(ns->shell.ctx), &result, &why);
         register_body_end(&body);
     }
     if (err != MQ_OK) {
@@ -107,7 +107,7 @@ static enum handled query_data_version(void *ctx, const struct request *rq, stru
     bool there = routes_version(ns->routes, addr, &known);
     bool changed = !there || asked.timestamp != known.timestamp || asked.counter != known.counter;
     if (!changed)
-        routes_heard(ns->routes, addr, ns->mono_ms(ns->mono_ctx));
+        routes_heard(ns->routes, addr, ns->shell.mono_ms(ns->shell.ctx));
     reply_bool(out, "changed", changed);
     if (there)
         data_version_encode(&known, &out->body);

@@ -7,12 +7,17 @@
 #include "namesrv/route/routes.h"
 
 struct namesrv_config;
+struct namesrv_shell { /* what the core asks of its surroundings */
+    void *ctx;
+    int64_t (*mono_ms)(void *ctx); /* for signs of life: a wall clock that is set must not expire brokers */
+    enum mq_err (*save_config)(void *ctx, const struct namesrv_config *config, struct fault *why); /* durable when it returns */
+    void (*config_changed)(void *ctx);
+};
 struct namesrv { /* what the parts of one name server share; the wiring owns all of it */
     struct routes *routes;
     struct kv_config *kv;
     struct namesrv_config *config;
-    int64_t (*mono_ms)(void *ctx); /* for signs of life: a wall clock that is set must not expire brokers */
-    void *mono_ctx;
+    struct namesrv_shell shell;
 };
 
 enum { REQUESTS_MAX = 32 };

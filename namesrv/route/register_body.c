@@ -113,8 +113,10 @@ static bool topics_next(void *ctx, struct slice *name, struct topic_queues *out)
 {
     struct register_topics *w = ctx;
     const struct register_body *b = w->body;
-    const uint8_t *end = b->topics.p + b->topics.n;
 
+    if (b->topics.n == 0)
+        return false;
+    const uint8_t *end = b->topics.p + b->topics.n;
     if (b->lines) {
         struct rd r = rd_over(w->p, (size_t)(end - w->p));
         if (w->seen == b->n_lines)
@@ -127,7 +129,7 @@ static bool topics_next(void *ctx, struct slice *name, struct topic_queues *out)
     struct scan s = scan_over(slice_make(w->p, (size_t)(end - w->p)));
     struct slice key;
     bool first = w->seen++ == 0;
-    if (b->topics.n == 0 || !scan_key(&s, &first, &key))
+    if (!scan_key(&s, &first, &key))
         return false;
     next_member(w, &s, key, name, out);
     w->p = s.p;
