@@ -53,6 +53,7 @@ struct loop_msg { /* embed it in what you hand over; not touched by the poster a
     void (*fn)(struct loop_msg *m); /* runs on the loop's thread */
 };
 void loop_post(struct loop *l, struct loop_msg *m); /* any thread; in order of posting */
+void loop_drain_posts(struct loop *l);              /* runs what is posted now, outside a turn: while parts are being ended */
 
 /* Calls fn on the loop's thread when the process gets the signal. At most 8 signals. */
 enum mq_err loop_on_signal(struct loop *l, int signo, void (*fn)(void *arg), void *arg);
