@@ -1,0 +1,90 @@
+/* endpoint.h - what servers and callers share: connections, frames in and out, routes, calls by opaque. Private to remoting.
+ * Thread: the loop's. */
+#ifndef COMMON_REMOTING_ENDPOINT_H
+#define COMMON_REMOTING_ENDPOINT_H
+#include "common/base/hashmap.h"
+#include "common/base/heap.h"
+#include "common/base/list.h"
+#include "common/loop/loop.h"
+#include "common/protocol/reply.h"
+#include "common/remoting/server.h"
+
+struct event;
+enum conn_state { CONN_CONNECTING, CONN_OPEN, CONN_CLOSED };
+struct conn {
+    struct list node;   /* in endpoint.conns, then in endpoint.dead */
+    struct list dirty;  /* in endpoint.dirty while there is output to try */
+    struct list calls;  /* of struct call: waiting for the peer's answer */
+    struct hash_node by_id;
+    struct endpoint *ep;
+    struct event *readable, *writable;
+    int fd;
+    enum conn_state state;
+    bool eof;           /* the peer said all it will say */
+    bool mute;          /* writing failed: output is dropped, input still counts */
+    bool paused;        /* not reading: too much output waits */
+    struct buf in;      /* bytes of an incomplete frame, or what the budget left over */
+    struct buf out;     /* from out_at on: not yet written */
+    size_t out_at;
+    int64_t seen_ms;    /* monotonic: last read or write that moved something */
+    struct peer peer;
+    void *link;         /* a caller's: its entry in the table of addresses */
+};
+
+typedef void call_fn(void *arg, enum mq_err err, const struct command *answer, const struct fault *why);
+struct call { /* a request of ours, waiting */
+    struct list node;      /* in conn.calls */
+    struct hash_node by_opaque;
+    struct heap_node due;
+    int32_t opaque;
+    call_fn *fn;           /* one of the two */
+    answer_fn *plain_fn;
+    void *arg;
+};
+
+struct endpoint {
+    struct loop *loop;
+    const char *area; /* for log lines */
+    size_t frame_max, out_max;
+    int64_t idle_ms;
+    unsigned frames_per_turn;
+    struct server_events events;
+    void (*gone)(void *ctx, struct conn *c, bool was_open); /* a caller's: before the conn is freed */
+    void *gone_ctx;
+
+    struct list conns, dirty, dead;
+    struct hashmap by_id, by_opaque;
+    struct heap calls;
+    struct request_route *routes; /* sorted by code */
+    size_t n_routes;
+    uint64_t next_id;
+    int32_t next_opaque;
+    struct arena arena;
+    struct reply reply;           /* reused from request to request */
+    struct buf spare[16];         /* output buffers without an owner */
+    unsigned n_spare;
+    uint8_t *scratch;             /* what a connection without leftovers reads into */
+    struct loop_hook hook;
+    struct loop_timer call_timer, idle_timer;
+    struct outbox outbox;
+    struct server_stats stats;
+    int64_t malformed_logged_ms;
+};
+
+enum mq_err endpoint_init(struct endpoint *ep, struct loop *l, const char *area);
+void endpoint_fini(struct endpoint *ep); /* closes all connections; calls end with MQ_ECLOSED */
+enum mq_err endpoint_route(struct endpoint *ep, const struct request_route *routes, size_t n);
+
+/* Takes the descriptor. connecting: it becomes open when it is writable without error. NULL: out of memory, fd is closed. */
+struct conn *conn_new(struct endpoint *ep, int fd, const struct peer *peer, bool connecting);
+void conn_close(struct conn *c, enum mq_err err, const char *why); /* freed at the end of the turn; why: logged when not NULL */
+struct conn *endpoint_conn(struct endpoint *ep, uint64_t conn_id); /* NULL when gone */
+/* Where output goes; it is written at the end of the turn. NULL: closed or closing. */
+struct buf *conn_out(struct conn *c);
+void conn_sent(struct conn *c); /* after appending to conn_out(): bounds and marks it */
+bool conn_flush(struct conn *c); /* writes now; true: nothing is left */
+/* Encodes cmd with an opaque of ours and waits for its answer. MQ_ENOMEM, MQ_ECLOSED, MQ_ELIMIT: nothing was sent, no call back. */
+enum mq_err conn_call(struct conn *c, const struct command *cmd, int64_t timeout_ms, call_fn *fn, answer_fn *plain_fn, void *arg);
+enum mq_err conn_oneway(struct conn *c, const struct command *cmd);
+void peer_from_sockaddr(struct peer *p, const void *sockaddr);
+#endif

@@ -1,0 +1,13 @@
+/* endpoint_internal.h - between conn.c and endpoint.c only. */
+#ifndef COMMON_REMOTING_ENDPOINT_INTERNAL_H
+#define COMMON_REMOTING_ENDPOINT_INTERNAL_H
+#include "common/remoting/endpoint.h"
+
+enum { READ_MAX = 256 * 1024 }; /* bytes of one read */
+
+void conn_free_dead(struct conn *c);
+void endpoint_frame(struct conn *c, struct slice frame);          /* a complete frame without its length word */
+void endpoint_malformed(struct conn *c, const char *why);         /* counts, logs within a rate, closes */
+void endpoint_fail_calls(struct endpoint *ep, struct list *calls, enum mq_err err, const struct fault *why);
+void endpoint_watch_idle(struct endpoint *ep);
+#endif
