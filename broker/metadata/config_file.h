@@ -1,17 +1,34 @@
-/* config_file.h - a JSON file that is replaced as a whole: X.tmp synced, X kept as X.bak, renamed, directory synced.
- * The text is made on the core thread, the writing is a work of LANE_CHORE; one write per file is in flight, the newest text wins.
+/* config_file.h - a JSON file that is replaced as a whole: X.tmp synced, X kept as X.bak, X.tmp renamed, directory synced.
+ * Whoever owns the table says "changed"; the text is asked for when a write starts, on the core thread, and the writing is a work
+ * of LANE_CHORE. One write per file is in flight; what changes meanwhile goes out together with the next one, which starts at
+ * once. So a thousand changes cost a few writes, and a change is on the disk after at most two of them.
  * Thread: core. */
 #ifndef BROKER_METADATA_CONFIG_FILE_H
 #define BROKER_METADATA_CONFIG_FILE_H
 #include "broker/store/message_store.h" /* store_io, store_exec */
 #include "common/base/buf.h"
 
+enum { CONFIG_FILE_MAX = 256 << 20 }; /* bytes; a larger file is refused */
+
 struct config_file;
-/* path: beneath io's root, "config/topics.json". */
+/* path: beneath io's root, "config/topics.json". io and exec are borrowed until config_file_close(). */
 enum mq_err config_file_new(const struct store_io *io, const struct store_exec *exec, const char *path, struct config_file **out);
-/* Appends the text of X, or of X.bak when X is absent, empty or refused by `good`. MQ_ENOTFOUND: neither (a first start). */
-enum mq_err config_file_load(struct config_file *f, bool (*good)(struct slice text), struct buf *out, struct fault *why);
-void config_file_save(struct config_file *f, struct buf *text); /* taken: *text is zeroed. A failure is logged, and kept: */
-bool config_file_failed(const struct config_file *f);           /* the last write failed */
-void config_file_close(struct config_file *f, struct buf *text); /* writes text (NULL: nothing) on the calling thread, frees */
+
+/* Hands the text of X to `take`, or that of X.bak when X is absent, empty, unreadable or refused by it (a warning says so).
+ * take: all or nothing. MQ_ENOTFOUND: neither exists (a first start). MQ_EMALFORMED and others: what was said of the last one. */
+typedef enum mq_err config_file_take_fn(void *ctx, struct slice text, struct fault *why);
+enum mq_err config_file_load(struct config_file *f, config_file_take_fn *take, void *ctx, struct fault *why);
+
+/* Who makes the text, from now on. */
+typedef void config_file_text_fn(void *ctx, struct buf *out);
+void config_file_source(struct config_file *f, config_file_text_fn *text, void *ctx);
+void config_file_changed(struct config_file *f);
+void config_file_touch(struct config_file *f); /* dirty, but no write starts: for who is about to close */
+/* Tries again what failed; nothing when nothing did. For a timer of the owner. */
+void config_file_retry(struct config_file *f);
+/* A change that is not on the disk yet. After a failed write it stays true, until a retry or the next change succeeds. */
+bool config_file_dirty(const struct config_file *f);
+bool config_file_failed(const struct config_file *f); /* the last write failed; it was logged */
+/* Writes what is dirty, on the calling thread, and frees. Submitted works must have run. NULL allowed. */
+void config_file_close(struct config_file *f);
 #endif

@@ -5,6 +5,8 @@
 #include "broker/metadata/data_version.h"
 #include "common/base/hashmap.h"
 
+enum { GROUP_NAME_MAX = 255 }; /* bytes */
+
 struct group_config {
     struct hash_node node; /* key = name */
     bool consume_enable, consume_from_min_enable, consume_broadcast_enable, notify_ids_changed_enable;
@@ -13,14 +15,21 @@ struct group_config {
     char name[];
 };
 struct groups;
-/* Loads the file and makes the system groups of inventory g.13. auto_create: groups come into being when they are first used. */
+/* Loads the file and makes the system groups of inventory g.13. auto_create: groups come into being when they are first used.
+ * file: taken, also on failure. Fails as topics_open(). */
 enum mq_err groups_open(struct config_file *file, bool auto_create, int64_t now_ms, struct groups **out, struct fault *why);
-void groups_close(struct groups *g);
-struct group_config *groups_find(const struct groups *g, struct slice name); /* NULL when absent */
+void groups_close(struct groups *g); /* saves when dirty; NULL allowed */
+struct group_config *groups_find(const struct groups *g, struct slice name); /* NULL when absent; valid until removed */
 struct group_config *groups_find_or_create(struct groups *g, struct slice name, int64_t now_ms); /* NULL: absent and auto_create is off (or name invalid) */
+/* Makes or replaces, all but node and name; saves. NULL: out of memory. */
 struct group_config *groups_put(struct groups *g, const struct group_config *values, struct slice name, int64_t now_ms);
-bool groups_remove(struct groups *g, struct slice name, int64_t now_ms);
-bool groups_from_json(const json_t *o, struct slice *name, struct group_config *out, char why[160]); /* absent fields get Apache's defaults */
-struct group_config *groups_next(const struct groups *g, const struct group_config *after);
+bool groups_remove(struct groups *g, struct slice name, int64_t now_ms); /* false: absent */
+/* *name points into o. Absent fields get Apache's defaults; false and why: no name, or a value out of range. */
+bool groups_from_json(const json_t *o, struct slice *name, struct group_config *out, char why[160]);
+struct group_config *groups_next(const struct groups *g, const struct group_config *after); /* NULL: the first; in no order */
+size_t groups_count(const struct groups *g);
+const struct data_version *groups_version(const struct groups *g);
+void groups_retry_save(struct groups *g); /* after a failed write; by a timer */
 void groups_encode(const struct groups *g, bool pretty, struct buf *out);
+void group_config_write(struct jw *w, const struct group_config *c); /* Apache's SubscriptionGroupConfig */
 #endif
