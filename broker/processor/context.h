@@ -3,6 +3,7 @@
 #ifndef BROKER_PROCESSOR_CONTEXT_H
 #define BROKER_PROCESSOR_CONTEXT_H
 #include "broker/config.h"
+#include "broker/metadata/data_version.h"
 #include "common/protocol/message.h"
 #include "common/protocol/reply.h"
 
@@ -19,6 +20,7 @@ struct broker_context {
     struct stats *stats;
     const struct outbox *outbox;
     int64_t boot_ms;
+    struct data_version config_version;       /* of what 25 changed since the start */
     int64_t (*now_ms)(const void *broker);    /* wall clock of this turn, for what no request started */
     int64_t (*mono_ms)(const void *broker);   /* the clock of deadlines */
     uint64_t log_end;                         /* bytes of the log that are written: the listener keeps it */
@@ -54,7 +56,7 @@ void client_manage_routes(struct route_sink *sink, struct broker_context *ctx); 
 void consumer_offset_routes(struct route_sink *sink, struct broker_context *ctx);/* 14 15 */
 void queue_offset_routes(struct route_sink *sink, struct broker_context *ctx);   /* 29 30 31 32 */
 void query_message_routes(struct route_sink *sink, struct broker_context *ctx);  /* 12 33 */
-void topic_admin_routes(struct route_sink *sink, struct broker_context *ctx);    /* 17 21 202 215 300 305 ... */
-void group_admin_routes(struct route_sink *sink, struct broker_context *ctx);    /* 200 201 207 208 ... */
-void broker_admin_routes(struct route_sink *sink, struct broker_context *ctx);   /* 25 26 28 43 45 306 315 316 329 ... */
+void topic_admin_routes(struct route_sink *sink, struct broker_context *ctx);    /* 17 21 202 215 300 305 316 351 */
+void group_admin_routes(struct route_sink *sink, struct broker_context *ctx);    /* 200 201 207 208 303 314 317 352 */
+void broker_admin_routes(struct route_sink *sink, struct broker_context *ctx);   /* 25 26 28 43 45 306 315 321 329 907 */
 #endif

@@ -75,7 +75,8 @@ static enum mq_err consumer(const json_t *o, size_t at, struct heartbeat_consume
     int model = choice(o, "messageModel", message_model_names, MODEL_CLUSTERING);
     int from = choice(o, "consumeFromWhere", consume_from_names, FROM_LAST_OFFSET);
     if (type < 0 || model < 0 || from < 0)
-        return fault_set(why, MQ_EMALFORMED, 0, "consumerDataSet[%zu].%s is unknown", at, type < 0 ? "consumeType" : model < 0 ? "messageModel" : "consumeFromWhere");
+        return fault_set(why, MQ_EMALFORMED, 0, "consumerDataSet[%zu].%s is unknown", at,
+                         type < 0 ? "consumeType" : model < 0 ? "messageModel" : "consumeFromWhere");
     out->type = (enum consume_type)type;
     out->model = (enum message_model)model;
     out->from = (enum consume_from)from;

@@ -1,0 +1,86 @@
+/* admin.c - see admin.h. A MessageQueue as key of a map is written as fastjson writes it: the object itself, unquoted; Java's
+ * admin tools and the fixtures recorded from Apache's servers read exactly that. */
+#include "broker/processor/admin.h"
+
+#include "broker/metadata/groups.h"
+#include "common/base/hashmap.h"
+#include "common/base/mem.h"
+#include "common/protocol/codes.h"
+
+bool admin_master_only(const struct broker_context *c, struct reply *out)
+{
+    if (c->config->broker_role != ROLE_SLAVE)
+        return true;
+    reply_refuse(out, RES_SYSTEM_ERROR, "Can't modify topic or subscription group from slave broker, please execute it from master broker.");
+    return false;
+}
+
+bool admin_topic_name(struct slice topic, struct reply *out)
+{
+    if (name_valid(topic, MESSAGE_TOPIC_MAX))
+        return true;
+    if (slice_trim(topic).n == 0)
+        reply_refuse(out, RES_SYSTEM_ERROR, "The specified topic is blank.");
+    else if (name_valid(topic, SIZE_MAX))
+        reply_refuse(out, RES_SYSTEM_ERROR, "The specified topic is longer than topic max length %d.", MESSAGE_TOPIC_MAX);
+    else
+        reply_refuse(out, RES_SYSTEM_ERROR, "The specified topic contains illegal characters, allowing only ^[%%|a-zA-Z0-9_-]+$");
+    return false;
+}
+
+bool admin_group_name(struct slice group, struct reply *out)
+{
+    if (name_valid(group, GROUP_NAME_MAX))
+        return true;
+    reply_refuse(out, RES_SYSTEM_ERROR, "The specified group is blank, longer than %d, or contains illegal characters, allowing only ^[%%|a-zA-Z0-9_-]+$",
+                 GROUP_NAME_MAX);
+    return false;
+}
+
+enum handled admin_bad_field(const struct fields *f, struct reply *out) { return reply_refuse(out, RES_SYSTEM_ERROR, "%s", f->bad); }
+
+static void queue_text(struct buf *out, const struct broker_context *c, struct slice topic, int32_t queue_id)
+{
+    struct jw w = jw_over(out, false);
+    jw_object(&w);
+    jw_kv_str(&w, "brokerName", slice_str(c->config->broker_name));
+    jw_kv_i64(&w, "queueId", queue_id);
+    jw_kv_str(&w, "topic", topic);
+    jw_end_object(&w);
+}
+
+void admin_queue(struct jw *w, const struct broker_context *c, struct slice topic, int32_t queue_id)
+{
+    jw_raw(w, (struct slice){0}); /* the comma, if one is due */
+    queue_text(w->out, c, topic, queue_id);
+}
+
+void admin_queue_key(struct jw *w, const struct broker_context *c, struct slice topic, int32_t queue_id)
+{
+    struct buf key = {0};
+    queue_text(&key, c, topic, queue_id);
+    w->out->failed = w->out->failed || key.failed;
+    jw_key_raw(w, buf_view(&key));
+    buf_free(&key);
+}
+
+const char *admin_language(uint8_t language)
+{
+#define LANGUAGE_NAME(name, code) [code] = #name,
+    static const char *const names[] = {LANGUAGES(LANGUAGE_NAME)};
+#undef LANGUAGE_NAME
+    return language < sizeof names / sizeof *names && names[language] ? names[language] : "OTHER";
+}
+
+void name_set_add(void *set, struct slice name)
+{
+    struct name_set *s = set;
+    if (hashmap_get(&s->map, name))
+        return;
+    struct hash_node *n = arena_alloc(s->arena, sizeof *n);
+    void *copy = arena_dup(s->arena, name.p, name.n);
+    if (n == NULL || copy == NULL || !hashmap_add(&s->map, n, slice_make(copy, name.n)))
+        s->failed = true;
+}
+
+void name_set_fini(struct name_set *s) { hashmap_fini(&s->map); }
