@@ -138,7 +138,7 @@ static enum mq_err cluster_join(struct routes *r, struct route_broker *b, struct
     }
     cluster_leave(r, b);
     b->cluster = c;
-    topics_of_stale(r, b);
+    route_topics_of_stale(r, b);
     return MQ_OK;
 
 no_memory:
@@ -148,7 +148,7 @@ no_memory:
 /* ---- brokers ---- */
 static void broker_drop(struct routes *r, struct route_broker *b)
 {
-    topics_drop_broker(r, b);
+    route_topics_drop_broker(r, b);
     cluster_leave(r, b);
     hashmap_remove(&r->brokers, &b->node);
     mem_free(b->lives.p);
@@ -224,7 +224,7 @@ static void live_detach(struct routes *r, struct route_live *v, const struct rou
     if (b->lives.n == 0 && b != keep)
         broker_drop(r, b);
     else
-        topics_of_stale(r, b);
+        route_topics_of_stale(r, b);
 }
 
 static void live_drop(struct routes *r, struct route_live *v, enum broker_event why, const struct route_broker *keep)
@@ -295,7 +295,7 @@ static bool filters_set(struct routes *r, struct route_live *v, const struct reg
     bool ok = !json.failed && text_set(&v->filters, buf_view(&json), &changed);
     buf_free(&json);
     if (changed)
-        topics_of_stale(r, v->broker);
+        route_topics_of_stale(r, v->broker);
     return ok;
 }
 
@@ -310,7 +310,7 @@ static enum mq_err topics_register(struct routes *r, struct route_live *v, const
     while (reg->topics.next && reg->topics.next(reg->topics.ctx, &name, &q)) {
         enum mq_err err = check_name("topic", name, why);
         if (err == MQ_OK)
-            err = topics_put(r, v->broker, name, &q, out, why);
+            err = route_topics_put(r, v->broker, name, &q, out, why);
         if (err != MQ_OK)
             return err;
     }
@@ -358,7 +358,7 @@ static enum mq_err place(struct routes *r, const struct registration *reg, struc
         if (err != MQ_OK)
             goto undo;
         v->broker = b;
-        topics_of_stale(r, b);
+        route_topics_of_stale(r, b);
         came = true;
     }
     if (came && r->cfg.event)
@@ -471,7 +471,7 @@ void routes_free(struct routes *r)
     if (r == NULL)
         return;
     r->cfg = (struct routes_config){0};
-    topics_free(r);
+    route_topics_free(r);
     for (struct hash_node *it = hashmap_first(&r->lives), *next; it; it = next) {
         next = hashmap_next(&r->lives, it);
         live_drop(r, CONTAINER_OF(it, struct route_live, node), BROKER_CLOSED, NULL);

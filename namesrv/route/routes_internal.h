@@ -73,12 +73,12 @@ void ptrs_remove(struct ptrs *a, uint32_t at);
 
 /* ---- topics.c ---- */
 /* Sets the topic's queues on this broker. MQ_ENOMEM, MQ_ELIMIT. */
-enum mq_err topics_put(struct routes *r, struct route_broker *b, struct slice topic, const struct topic_queues *q,
+enum mq_err route_topics_put(struct routes *r, struct route_broker *b, struct slice topic, const struct topic_queues *q,
                        struct registration_result *out, struct fault *why);
-void topics_stale(struct routes *r, struct route_topic *t);
-void topics_of_stale(struct routes *r, struct route_broker *b);
-void topics_drop_broker(struct routes *r, struct route_broker *b); /* it serves nothing any more */
-void topics_free(struct routes *r);
+void route_topics_stale(struct routes *r, struct route_topic *t);
+void route_topics_of_stale(struct routes *r, struct route_broker *b);
+void route_topics_drop_broker(struct routes *r, struct route_broker *b); /* it serves nothing any more */
+void route_topics_free(struct routes *r);
 
 /* ---- json.c ---- */
 void route_json_topic(const struct routes *r, const struct route_topic *t, struct buf *out); /* TopicRouteData */

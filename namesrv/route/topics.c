@@ -33,7 +33,7 @@ static uint32_t queue_place(const struct route_topic *t, const struct route_brok
     return low;
 }
 
-void topics_stale(struct routes *r, struct route_topic *t)
+void route_topics_stale(struct routes *r, struct route_topic *t)
 {
     if (t->answer == NULL)
         return;
@@ -45,15 +45,15 @@ void topics_stale(struct routes *r, struct route_topic *t)
     list_remove(&t->lru);
 }
 
-void topics_of_stale(struct routes *r, struct route_broker *b)
+void route_topics_of_stale(struct routes *r, struct route_broker *b)
 {
     for (uint32_t i = 0; i < b->topics.n; i++)
-        topics_stale(r, b->topics.p[i]);
+        route_topics_stale(r, b->topics.p[i]);
 }
 
 static void topic_drop(struct routes *r, struct route_topic *t)
 {
-    topics_stale(r, t);
+    route_topics_stale(r, t);
     hashmap_remove(&r->topics, &t->node);
     r->n_queues -= t->n;
     mem_free(t->queues);
@@ -64,7 +64,7 @@ static void topic_drop(struct routes *r, struct route_topic *t)
 static void topic_leave(struct routes *r, struct route_topic *t, const struct route_broker *b)
 {
     uint32_t at = queue_place(t, b);
-    topics_stale(r, t);
+    route_topics_stale(r, t);
     t->n--;
     r->n_queues--;
     memmove(t->queues + at, t->queues + at + 1, (t->n - at) * sizeof *t->queues);
@@ -81,7 +81,7 @@ static void broker_forget(struct route_broker *b, const struct route_topic *t)
         }
 }
 
-void topics_drop_broker(struct routes *r, struct route_broker *b)
+void route_topics_drop_broker(struct routes *r, struct route_broker *b)
 {
     for (uint32_t i = 0; i < b->topics.n; i++)
         topic_leave(r, b->topics.p[i], b);
@@ -121,7 +121,7 @@ static bool queue_insert(struct routes *r, struct route_topic *t, uint32_t at, s
     return true;
 }
 
-enum mq_err topics_put(struct routes *r, struct route_broker *b, struct slice name, const struct topic_queues *q,
+enum mq_err route_topics_put(struct routes *r, struct route_broker *b, struct slice name, const struct topic_queues *q,
                        struct registration_result *out, struct fault *why)
 {
     struct route_topic *t = topic_named(r, name);
@@ -132,7 +132,7 @@ enum mq_err topics_put(struct routes *r, struct route_broker *b, struct slice na
         if (old->read == q->read && old->write == q->write && old->perm == q->perm && old->sys_flag == q->sys_flag)
             return MQ_OK;
         *old = *q;
-        topics_stale(r, t);
+        route_topics_stale(r, t);
         out->topics_changed++;
         return MQ_OK;
     }
@@ -147,7 +147,7 @@ enum mq_err topics_put(struct routes *r, struct route_broker *b, struct slice na
             topic_drop(r, t);
         return fault_set(why, MQ_ENOMEM, 0, "topic %.*s", SLICE_ARG(name));
     }
-    topics_stale(r, t);
+    route_topics_stale(r, t);
     out->topics_new++;
     return MQ_OK;
 }
@@ -178,7 +178,7 @@ bool routes_answer(struct routes *r, struct slice topic, struct slice *out)
     list_remove(&t->lru);
     list_push_front(&r->lru, &t->lru);
     while (r->cached_bytes > ROUTES_CACHE_MAX && r->lru.prev != &t->lru)
-        topics_stale(r, CONTAINER_OF(r->lru.prev, struct route_topic, lru));
+        route_topics_stale(r, CONTAINER_OF(r->lru.prev, struct route_topic, lru));
     *out = slice_make(t->answer, t->answer_n);
     return true;
 }
@@ -187,13 +187,13 @@ void routes_touch(struct routes *r, struct slice topic)
 {
     struct route_topic *t = topic_named(r, topic);
     if (t)
-        topics_stale(r, t);
+        route_topics_stale(r, t);
 }
 
 void routes_touch_all(struct routes *r)
 {
     LIST_EACH(it, &r->lru)
-        topics_stale(r, CONTAINER_OF(it, struct route_topic, lru));
+        route_topics_stale(r, CONTAINER_OF(it, struct route_topic, lru));
 }
 
 /* ---- orders from administrators ---- */
@@ -231,7 +231,7 @@ static size_t change_perm(struct routes *r, struct slice broker, int32_t keep, i
         int32_t perm = (q->perm & keep) | add;
         if (perm != q->perm) {
             q->perm = perm;
-            topics_stale(r, t);
+            route_topics_stale(r, t);
         }
     }
     return b->topics.n;
@@ -241,7 +241,7 @@ enum { WRITE = 2, READ_WRITE = 6 };
 size_t routes_wipe_write(struct routes *r, struct slice broker) { return change_perm(r, broker, ~WRITE, 0); }
 size_t routes_add_write(struct routes *r, struct slice broker) { return change_perm(r, broker, 0, READ_WRITE); }
 
-void topics_free(struct routes *r)
+void route_topics_free(struct routes *r)
 {
     for (struct hash_node *it = hashmap_first(&r->topics), *next; it; it = next) {
         next = hashmap_next(&r->topics, it);
