@@ -32,6 +32,8 @@ struct broker_context {
     const char *addr;                         /* the same as text */
     void *broker;                             /* for the calls below */
     void (*register_now)(void *broker);       /* topics changed: tell the name servers (coalesced) */
+    /* True: SUCCESS is answered later, when the name servers know all topics or had their time. False: answer now. */
+    bool (*answer_when_known)(void *broker, const struct ticket *to);
     void (*config_text)(void *broker, struct buf *out);   /* 26: key=value lines */
     int (*config_set_live)(void *broker, struct slice key, struct slice value, char why[200]); /* 25: a response code */
 };

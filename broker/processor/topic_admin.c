@@ -44,7 +44,7 @@ static enum handled create(void *ctx, const struct request *rq, struct reply *ou
     want.order = old && old->order; /* the name servers' KV configuration decides it */
     if (topics_put_all(c->topics, topic, &want, rq->now_ms) == NULL)
         return reply_refuse(out, RES_SYSTEM_ERROR, "out of memory");
-    return HANDLED_NOW;
+    return c->answer_when_known && c->answer_when_known(c->broker, &rq->ticket) ? HANDLED_LATER : HANDLED_NOW;
 }
 
 static enum handled delete(void *ctx, const struct request *rq, struct reply *out)

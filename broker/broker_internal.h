@@ -1,0 +1,47 @@
+/* broker_internal.h - the broker's parts in one struct, for the files that wire them: broker.c (order), listeners.c (who is told of
+ * what), clock.c (when what runs). Thread: core. */
+#ifndef BROKER_BROKER_INTERNAL_H
+#define BROKER_BROKER_INTERNAL_H
+#include "broker/broker.h"
+#include "broker/exec.h"
+#include "broker/longpoll/longpoll.h"
+#include "broker/metadata/topics.h"
+#include "broker/outward/register.h"
+#include "broker/processor/context.h"
+#include "broker/session/session.h"
+#include "common/remoting/server.h"
+
+struct broker {
+    struct broker_context core; /* pointers to the parts, for processors */
+    struct broker_config config;
+    struct loop *loop;
+    struct store_io io;
+    struct exec *exec;
+    struct server *server;
+    struct caller *caller;
+    struct registrar *registrar;
+    char addr[300], ha_addr[300]; /* brokerIP1:listenPort, brokerIP2:haListenPort */
+    struct list unanswered; /* of struct told_later: topic creations whose answer waits for the name servers */
+
+    /* clock.c */
+    struct loop_hook at_store, at_wake;
+    struct loop_timer store_timer, deadline_timer, chores_timer, offsets_timer, stop_timer;
+    int64_t store_due_ms, deadline_due_ms; /* monotonic; what the timers are armed for */
+    bool wrote;                            /* in this turn */
+
+    bool owns_config; /* else it is still the caller's */
+    bool stopping, farewell_done, failed;
+};
+
+/* listeners.c: what parts tell each other. `ctx` of all of them is the struct broker. */
+struct store_listener broker_store_listener(struct broker *b);
+struct topics_listener broker_topics_listener(struct broker *b);
+struct session_listener broker_session_listener(struct broker *b);
+struct server_events broker_server_events(struct broker *b);
+void broker_fill_context(struct broker *b);   /* the calls that processors may make */
+void broker_drop_unanswered(struct broker *b);
+
+/* clock.c: the turn, and timers. An idle broker wakes about once a second. */
+bool broker_clock_start(struct broker *b); /* false: out of memory */
+void broker_clock_stop(struct broker *b);
+#endif

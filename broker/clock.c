@@ -1,0 +1,121 @@
+/* clock.c - when what runs: the hooks of a turn, and as few timers as possible.
+ *
+ *   TURN_STORE   write this turn's batch (its listener releases acks and notes arrivals), then try the sends that waited for room
+ *   TURN_WAKE    wake parked pulls of queues that grew; answer what is late; arm the next deadline
+ *   store timer  when message_store_tick() wants to be called: it says so itself, and a write brings it forward
+ *   deadline     the earliest of all acks, held sends and parked pulls. It is moved only to an earlier time: when it fires too early,
+ *                it just arms itself anew, which is cheaper than moving it with each pull that is answered in time
+ *   10 s         silent clients, statistics, tables whose last write failed
+ *   5 s          consumer offsets (flushConsumerOffsetInterval)
+ * With nothing to do that makes less than one wake-up a second.   (test: integration/lifecycle, an idle broker) */
+#include "broker/ack/ack_queue.h"
+#include "broker/ack/send_hold.h"
+#include "broker/broker_internal.h"
+#include "broker/metadata/groups.h"
+#include "broker/metadata/offsets.h"
+#include "broker/stats/stats.h"
+
+enum { STORE_SOON_MS = 100, CHORES_MS = 10000, CLIENT_SILENT_MS = 120000 };
+
+static int64_t after(const struct broker *b, int64_t in_ms)
+{
+    int64_t now = loop_mono_ms(b->loop);
+    return in_ms > INT64_MAX - now ? INT64_MAX : now + in_ms;
+}
+
+/* ---- the store ---- */
+static void arm_store(struct broker *b, int64_t in_ms)
+{
+    b->store_due_ms = after(b, in_ms);
+    if (b->store_due_ms == INT64_MAX)
+        loop_timer_stop(&b->store_timer);
+    else
+        loop_timer_start(&b->store_timer, in_ms, 0);
+}
+
+static void on_store_timer(void *arg)
+{
+    struct broker *b = arg;
+    arm_store(b, message_store_tick(b->core.store, loop_now_ms(b->loop)));
+}
+
+static void at_store(void *arg)
+{
+    struct broker *b = arg;
+    b->wrote = false;
+    message_store_turn(b->core.store, loop_now_ms(b->loop));
+    if (send_hold_count(b->core.hold)) {
+        send_hold_run(b->core.hold, loop_now_ms(b->loop));
+        message_store_turn(b->core.store, loop_now_ms(b->loop)); /* what was just put is answered in this turn */
+    }
+    if (b->wrote && b->store_due_ms > after(b, STORE_SOON_MS))
+        arm_store(b, STORE_SOON_MS);
+}
+
+/* ---- deadlines ---- */
+static void on_deadline(void *arg) { ((struct broker *)arg)->deadline_due_ms = INT64_MAX; }
+
+static int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
+
+static void at_wake(void *arg)
+{
+    struct broker *b = arg;
+    int64_t now = loop_mono_ms(b->loop);
+    longpoll_run_arrivals(b->core.longpoll);
+    int64_t due = longpoll_run_deadlines(b->core.longpoll, b->stopping ? INT64_MAX : now);
+    due = earlier(due, ack_queue_deadlines(b->core.acks, now));
+    due = earlier(due, send_hold_deadlines(b->core.hold, now));
+    if (due < b->deadline_due_ms) {
+        b->deadline_due_ms = due;
+        loop_timer_start(&b->deadline_timer, due > now ? due - now : 0, 0);
+    }
+    if (b->stopping && b->farewell_done && ack_queue_count(b->core.acks) == 0)
+        loop_stop(b->loop);
+}
+
+/* ---- chores ---- */
+static void close_silent(void *arg, uint64_t conn_id)
+{
+    const struct outbox *outbox = ((struct broker *)arg)->core.outbox;
+    outbox->close(outbox->ctx, conn_id);
+}
+
+static void on_chores(void *arg)
+{
+    struct broker *b = arg;
+    sessions_expire(b->core.sessions, loop_now_ms(b->loop), CLIENT_SILENT_MS, close_silent, b);
+    stats_sample(b->core.stats, loop_now_ms(b->loop));
+    topics_retry_save(b->core.topics);
+    groups_retry_save(b->core.groups);
+}
+
+static void on_offsets(void *arg) { offsets_save_if_dirty(((struct broker *)arg)->core.offsets); }
+static void on_stop_late(void *arg) { loop_stop(((struct broker *)arg)->loop); }
+
+bool broker_clock_start(struct broker *b)
+{
+    b->at_store = (struct loop_hook){.fn = at_store, .arg = b};
+    b->at_wake = (struct loop_hook){.fn = at_wake, .arg = b};
+    loop_hook_add(b->loop, TURN_STORE, &b->at_store);
+    loop_hook_add(b->loop, TURN_WAKE, &b->at_wake);
+    loop_timer_init(&b->store_timer, b->loop, on_store_timer, b);
+    loop_timer_init(&b->deadline_timer, b->loop, on_deadline, b);
+    loop_timer_init(&b->chores_timer, b->loop, on_chores, b);
+    loop_timer_init(&b->offsets_timer, b->loop, on_offsets, b);
+    loop_timer_init(&b->stop_timer, b->loop, on_stop_late, b);
+    b->deadline_due_ms = INT64_MAX;
+    arm_store(b, 0);
+    return loop_timer_start(&b->chores_timer, CHORES_MS, CHORES_MS) &&
+           loop_timer_start(&b->offsets_timer, b->config.flush_consumer_offset_ms, b->config.flush_consumer_offset_ms);
+}
+
+void broker_clock_stop(struct broker *b)
+{
+    loop_hook_remove(&b->at_store);
+    loop_hook_remove(&b->at_wake);
+    loop_timer_stop(&b->store_timer);
+    loop_timer_stop(&b->deadline_timer);
+    loop_timer_stop(&b->chores_timer);
+    loop_timer_stop(&b->offsets_timer);
+    loop_timer_stop(&b->stop_timer);
+}

@@ -1,0 +1,211 @@
+/* listeners.c - what the parts tell each other. No part knows another above it: each speaks through a function pointer from here.
+ *
+ *   store     --written, flushed--> acks       --arrived--> long polling        --failed--> everybody, and the broker stops
+ *   topics    --changed--> registrar, long polling
+ *   sessions  --members changed--> the members (40)         --group seen--> groups, topics
+ *   server    --closed--> sessions, long polling
+ *   25        --a live key changed--> the log's level, registrar
+ * Nothing is decided here but who is to hear what. */
+#include <stdio.h>
+#include <string.h>
+#include "broker/ack/ack_queue.h"
+#include "broker/ack/send_hold.h"
+#include "broker/broker_internal.h"
+#include "broker/metadata/groups.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/protocol/codes.h"
+
+enum { TOPIC_NAME_MAX = 255, TOPIC_UNIT_SUB = 2 };
+
+/* ---- the store: it may speak before the waiters exist, while a start is being undone ---- */
+static void on_arrived(void *ctx, const struct arrival *a)
+{
+    const struct broker *b = ctx;
+    if (b->core.longpoll)
+        longpoll_arrived(b->core.longpoll, a->topic, a->queue_id, a->queue_off, a->tags_code, a->properties);
+}
+
+static void on_written(void *ctx, uint64_t written_off)
+{
+    struct broker *b = ctx;
+    b->wrote = true;
+    b->core.log_end = written_off;
+    if (b->core.acks)
+        ack_queue_reached(b->core.acks, ACK_WRITTEN, written_off);
+}
+
+static void on_flushed(void *ctx, uint64_t flushed_off)
+{
+    const struct broker *b = ctx;
+    if (b->core.acks)
+        ack_queue_reached(b->core.acks, ACK_FLUSHED, flushed_off);
+}
+
+static void on_failed(void *ctx, const struct fault *why)
+{
+    struct broker *b = ctx;
+    char text[320], words[400];
+    log_error("store", "the store failed and takes no more messages: %s", fault_text(why, text, sizeof text));
+    snprintf(words, sizeof words, "service not available now. %s", text);
+    b->failed = true;
+    if (b->core.hold == NULL)
+        return;
+    ack_queue_fail(b->core.acks, b->core.log_end, words);
+    send_hold_refuse(b->core.hold, RES_SERVICE_NOT_AVAILABLE, words);
+    broker_stop(b);
+}
+
+struct store_listener broker_store_listener(struct broker *b)
+{
+    return (struct store_listener){.ctx = b, .arrived = on_arrived, .written = on_written, .flushed = on_flushed, .failed = on_failed};
+}
+
+/* ---- topics ---- */
+static void on_topic_changed(void *ctx, const struct topic_config *t)
+{
+    struct broker *b = ctx;
+    if (t == NULL) {
+        registrar_all_changed(b->registrar);
+        return;
+    }
+    registrar_topic_changed(b->registrar, t->node.key);
+    longpoll_group_changed(b->core.longpoll, t->node.key); /* deleted, or no longer readable: who waits shall hear it */
+}
+
+struct topics_listener broker_topics_listener(struct broker *b) { return (struct topics_listener){.ctx = b, .changed = on_topic_changed}; }
+
+/* ---- sessions ---- */
+static void on_members_changed(void *ctx, struct consumer_group *g)
+{
+    struct broker *b = ctx;
+    const struct group_config *config = groups_find(b->core.groups, g->node.key);
+    if (!b->config.notify_consumer_ids_changed || (config && !config->notify_ids_changed_enable))
+        return;
+    const struct ext_field ext = {SLICE_LIT("consumerGroup"), g->node.key};
+    const struct command notice = {.code = REQ_NOTIFY_CONSUMER_IDS_CHANGED, .version = MQ_VERSION_OURS, .language = LANGUAGE_OTHER,
+                                   .serialize = SERIALIZE_JSON, /* some clients cannot read the other one: clients.md */
+                                   .flag = COMMAND_ONEWAY, .ext = &ext, .n_ext = 1};
+    LIST_EACH (it, &g->clients)
+        b->core.outbox->oneway(b->core.outbox->ctx, CONTAINER_OF(it, struct client, node)->conn_id, &notice);
+}
+
+static void on_group_seen(void *ctx, struct slice group, bool unit_mode)
+{
+    struct broker *b = ctx;
+    char topic[sizeof RETRY_PREFIX + GROUP_NAME_MAX];
+    int64_t now = loop_now_ms(b->loop);
+    const struct group_config *g = groups_find_or_create(b->core.groups, group, now);
+    int n = snprintf(topic, sizeof topic, "%s%.*s", RETRY_PREFIX, SLICE_ARG(group));
+    if (g == NULL || g->retry_queues <= 0 || n > TOPIC_NAME_MAX || topics_find(b->core.topics, slice_str(topic)))
+        return;
+    topics_put(b->core.topics, slice_str(topic), g->retry_queues, g->retry_queues, PERM_READ | PERM_WRITE, unit_mode ? TOPIC_UNIT_SUB : 0, false, now);
+}
+
+static void on_mismatch(void *ctx, struct consumer_group *g, const char *client_a, const char *client_b, const char *topic)
+{
+    (void)ctx;
+    log_warn("session", "members of a group want different things, so some of it reaches nobody group=%s topic=%s client=%s other=%s", g->name, topic,
+             client_a, client_b);
+}
+
+struct session_listener broker_session_listener(struct broker *b)
+{
+    return (struct session_listener){.ctx = b, .members_changed = on_members_changed, .group_seen = on_group_seen, .subscription_mismatch = on_mismatch};
+}
+
+/* ---- connections ---- */
+static void on_closed(void *ctx, const struct peer *peer)
+{
+    struct broker *b = ctx;
+    sessions_conn_closed(b->core.sessions, peer->conn_id);
+    longpoll_conn_closed(b->core.longpoll, peer->conn_id);
+}
+
+struct server_events broker_server_events(struct broker *b) { return (struct server_events){.ctx = b, .closed = on_closed}; }
+
+/* ---- what processors ask for ---- */
+static int64_t now_ms(const void *broker) { return loop_now_ms(((const struct broker *)broker)->loop); }
+static int64_t mono_ms(const void *broker) { return loop_mono_ms(((const struct broker *)broker)->loop); }
+static void register_now(void *broker) { registrar_all_changed(((struct broker *)broker)->registrar); }
+static void config_text(void *broker, struct buf *out) { broker_config_text(&((struct broker *)broker)->config, false, out); }
+
+static int config_set_live(void *broker, struct slice key, struct slice value, char why[200])
+{
+    struct broker *b = broker;
+    struct fault fault = {0};
+    enum log_level level;
+    switch (broker_config_set_live(&b->config, key, value, &fault)) {
+    case MQ_OK:
+        break;
+    case MQ_EREFUSED:
+        snprintf(why, 200, "%s", fault.what);
+        return RES_NO_PERMISSION;
+    default:
+        snprintf(why, 200, "%s", fault.what);
+        return RES_SYSTEM_ERROR;
+    }
+    log_info("config", "changed by request key=%.*s value=%.*s", SLICE_ARG(slice_head(key, 100)), SLICE_ARG(slice_head(value, 200)));
+    if (slice_is(key, "logLevel") && log_level_named(b->config.log_level, &level))
+        log_set_level(level);
+    if (slice_is(key, "brokerPermission")) {
+        topics_touch(b->core.topics, loop_now_ms(b->loop));
+        registrar_all_changed(b->registrar);
+    }
+    return RES_SUCCESS;
+}
+
+/* The answer to a request that made a topic leaves when the name servers know the topic: whoever asked for it asks them next. */
+struct told_later {
+    struct list node;
+    struct broker *broker;
+    struct ticket to;
+};
+
+static void on_known(void *arg)
+{
+    struct told_later *t = arg;
+    struct broker_context *c = &t->broker->core;
+    reply_clear(&c->scratch);
+    c->outbox->finish(c->outbox->ctx, &t->to, &c->scratch);
+    list_remove(&t->node);
+    mem_free(t);
+}
+
+static bool answer_when_known(void *broker, const struct ticket *to)
+{
+    struct broker *b = broker;
+    struct told_later *t = mem_alloc(sizeof *t);
+    if (t == NULL)
+        return false;
+    *t = (struct told_later){.broker = b, .to = *to};
+    if (registrar_is_current(b->registrar, on_known, t)) {
+        mem_free(t);
+        return false;
+    }
+    list_push_back(&b->unanswered, &t->node);
+    return true;
+}
+
+void broker_drop_unanswered(struct broker *b)
+{
+    while (!list_empty(&b->unanswered)) {
+        struct told_later *t = CONTAINER_OF(b->unanswered.next, struct told_later, node);
+        list_remove(&t->node);
+        mem_free(t);
+    }
+}
+
+void broker_fill_context(struct broker *b)
+{
+    struct broker_context *c = &b->core;
+    c->config = &b->config;
+    c->broker = b;
+    c->now_ms = now_ms;
+    c->mono_ms = mono_ms;
+    c->register_now = register_now;
+    c->answer_when_known = answer_when_known;
+    c->config_text = config_text;
+    c->config_set_live = config_set_live;
+    c->addr = b->addr;
+}
