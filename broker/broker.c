@@ -141,6 +141,7 @@ static enum mq_err routes_fill(struct broker *b, struct fault *why)
     send_message_routes(&sink, &b->core);
     pull_message_routes(&sink, &b->core);
     client_manage_routes(&sink, &b->core);
+    client_call_routes(&sink, &b->core);
     consumer_offset_routes(&sink, &b->core);
     queue_offset_routes(&sink, &b->core);
     query_message_routes(&sink, &b->core);

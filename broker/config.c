@@ -102,7 +102,7 @@ static const struct conf_key keys[] = {
     {"enablePropertyFilter", CONF_BOOL, AT(enable_property_filter), "false", 0, 0, AT_START, "SQL92 expressions; not in this version yet", NULL},
     {"notifyConsumerIdsChangedEnable", CONF_BOOL, AT(notify_consumer_ids_changed), "true", 0, 0, LIVE, "tells a group at once who came and went", NULL},
     {"startAcceptSendRequestTimeStamp", CONF_I64, AT(start_accept_send_ms), "0", 0, INT64_MAX, LIVE, "sends before it are refused; ms since 1970", NULL},
-    {"waitTimeMillsInSendQueue", CONF_I64, AT(wait_in_send_queue_ms), "200", 0, 600000, LIVE, "a send waits so long for room, at least 2000, before it is refused", NULL},
+    {"waitTimeMillsInSendQueue", CONF_I64, AT(wait_in_send_queue_ms), "200", 0, 600000, LIVE, "a send waits so long for room, at least 2000", NULL},
 
     /* pulling */
     {"longPollingEnable", CONF_BOOL, AT(long_polling), "true", 0, 0, LIVE, "holds a pull as long as its client allows", NULL},
@@ -115,13 +115,13 @@ static const struct conf_key keys[] = {
     {"maxTransferCountOnMessageInMemory", CONF_INT, AT(max_count_in_memory), "32", 1, 65536, LIVE, "messages of an answer to a pull", NULL},
     {"maxTransferBytesOnMessageInDisk", CONF_INT, AT(max_bytes_on_disk), "65536", 1, 8388608, LIVE, "the same for messages far behind", NULL},
     {"maxTransferCountOnMessageInDisk", CONF_INT, AT(max_count_on_disk), "8", 1, 65536, LIVE, "the same for messages far behind", NULL},
-    {"accessMessageInMemoryMaxRatio", CONF_INT, AT(in_memory_percent), "40", 0, 100, LIVE, "share of the memory within which a message is not far behind", NULL},
+    {"accessMessageInMemoryMaxRatio", CONF_INT, AT(in_memory_percent), "40", 0, 100, LIVE, "share of the memory within which nothing is far behind", NULL},
     {"defaultQueryMaxNum", CONF_INT, AT(default_query_max), "32", 1, 1024, LIVE, "answers to a query by unique key", NULL},
     {"maxMsgsNumBatch", CONF_INT, AT(max_msgs_batch), "64", 1, 1024, LIVE, "answers to a query by key", NULL},
-    {"flushConsumerOffsetInterval", CONF_I64, AT(flush_consumer_offset_ms), "5000", 100, 3600000, AT_START, "consumerOffset.json is written so often, when something changed", NULL},
+    {"flushConsumerOffsetInterval", CONF_I64, AT(flush_consumer_offset_ms), "5000", 100, 3600000, AT_START, "consumerOffset.json is written so often", NULL},
 
     /* registering */
-    {"forceRegister", CONF_BOOL, AT(force_register), "true", 0, 0, LIVE, "registers anew each time; else only when the name server knows an older version", NULL},
+    {"forceRegister", CONF_BOOL, AT(force_register), "true", 0, 0, LIVE, "registers anew each time; else when the name server's version is older", NULL},
     {"compressedRegister", CONF_BOOL, AT(compressed_register), "false", 0, 0, LIVE, "deflates the registration", NULL},
     {"registerNameServerPeriod", CONF_I64, AT(register_period_ms), "30000", 0, INT64_MAX, AT_START, "10000 to 60000", NULL},
     {"registerBrokerTimeoutMills", CONF_I64, AT(register_timeout_ms), "6000", 1, 600000, LIVE, "for one name server's answer", NULL},

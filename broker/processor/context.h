@@ -55,6 +55,7 @@ void routes_add(struct route_sink *sink, int32_t code, request_fn *fn, struct br
 void send_message_routes(struct route_sink *sink, struct broker_context *ctx);   /* 10 310 320 */
 void pull_message_routes(struct route_sink *sink, struct broker_context *ctx);   /* 11 361 */
 void client_manage_routes(struct route_sink *sink, struct broker_context *ctx);  /* 34 35 38 46 203 204 328 */
+void client_call_routes(struct route_sink *sink, struct broker_context *ctx);    /* 307 309 */
 void consumer_offset_routes(struct route_sink *sink, struct broker_context *ctx);/* 14 15 */
 void queue_offset_routes(struct route_sink *sink, struct broker_context *ctx);   /* 29 30 31 32 */
 void query_message_routes(struct route_sink *sink, struct broker_context *ctx);  /* 12 33 */

@@ -3,7 +3,8 @@
  * libevent tells readiness; one libevent timer stands behind the heap of ours, armed for the earliest deadline only, so an idle
  * process sleeps until something is due.
  *   I1  hooks run once per turn, after all ready events and posts, in the order of stages.   (test: unit/remoting, loop)
- *   I2  a post made before loop_stop() returns true to its poster runs before loop_run() returns. */
+ *   I2  a post made before loop_stop() returns true to its poster runs before loop_run() returns.
+ *   I3  a handler sees a clock of after the wait, also when the loop had slept for long.     (test: compat, basic/send-sync) */
 #include "common/loop/loop.h"
 
 #include <errno.h>
@@ -30,6 +31,7 @@ struct loop {
     struct loop_signal signals[SIGNALS_MAX];
     size_t n_signals;
     int64_t now_ms, mono_ms, armed_ms; /* armed_ms: deadline of the libevent timer, INT64_MAX when none */
+    bool slept;                        /* the clocks are of before the wait: read again when somebody asks */
     struct owner owner;
     int wake_fd;
     /* ---- any thread ---- */
@@ -41,6 +43,7 @@ static void read_clocks(struct loop *l)
 {
     l->now_ms = clock_wall_ms();
     l->mono_ms = clock_mono_ms();
+    l->slept = false;
 }
 
 static void on_wake(evutil_socket_t fd, short what, void *arg)
@@ -185,9 +188,11 @@ void loop_run(struct loop *l)
     run_hooks(l);
     while (!atomic_load_explicit(&l->stop, memory_order_acquire)) {
         arm(l);
+        l->slept = true;
         if (event_base_loop(l->base, EVLOOP_ONCE) < 0)
             break;
-        read_clocks(l);
+        if (l->slept)
+            read_clocks(l);
         run_posts(l);
         run_timers(l);
         run_hooks(l);
@@ -211,8 +216,16 @@ void loop_drain_posts(struct loop *l)
         ;
 }
 
-int64_t loop_now_ms(const struct loop *l) { return l->now_ms; }
-int64_t loop_mono_ms(const struct loop *l) { return l->mono_ms; }
+/* libevent waits and calls the handlers in one go: the first who asks in a turn makes the loop look at the clock. */
+static const struct loop *awake(const struct loop *l)
+{
+    if (l->slept)
+        read_clocks((struct loop *)(uintptr_t)l);
+    return l;
+}
+
+int64_t loop_now_ms(const struct loop *l) { return awake(l)->now_ms; }
+int64_t loop_mono_ms(const struct loop *l) { return awake(l)->mono_ms; }
 struct event_base *loop_base(struct loop *l) { return l->base; }
 void loop_own(struct loop *l) { owner_take(&l->owner); }
 void loop_assert_owner(const struct loop *l) { owner_assert(&l->owner); }
