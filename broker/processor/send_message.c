@@ -26,6 +26,7 @@ enum { HOLD_AT_LEAST_MS = 2000 }; /* a send that waits for room: below the 3 s a
 /* What the processor learns from a message's properties while it copies them. */
 struct properties {
     struct slice text;     /* without WAIT, with CLUSTER */
+    struct slice without_id; /* of a batch: the same without UNIQ_KEY */
     struct slice uniq_key;
     bool wait, transaction, delayed;
 };
@@ -285,6 +286,18 @@ static int send_one(struct sending *s, struct reply *out)
 }
 
 /* ---- batches ---- */
+static bool drop_id(struct sending *s)
+{
+    struct buf text = {0};
+    prop_copy_without(&text, s->props.text, PROP_UNIQ_KEY);
+    uint8_t *kept = text.failed ? NULL : arena_alloc(s->rq->arena, text.n + 1);
+    if (kept && text.n)
+        memcpy(kept, text.p, text.n);
+    s->props.without_id = slice_make(kept, text.n);
+    buf_free(&text);
+    return kept != NULL;
+}
+
 static size_t batch_count(struct slice rest, enum mq_err *err)
 {
     struct batch_item item;
@@ -294,10 +307,12 @@ static size_t batch_count(struct slice rest, enum mq_err *err)
     return n;
 }
 
-/* The batch's own properties go behind each message's: of equal names the last one counts. */
+/* The batch's own properties go behind each message's: of equal names the last one counts. But a message keeps its own unique key: a
+ * client of 5.x gives the batch one, too, and told its user the messages' own. */
 static bool batch_properties(const struct sending *s, struct slice own, struct slice *out)
 {
-    uint8_t *p = arena_alloc(s->rq->arena, own.n + 1 + s->props.text.n);
+    struct slice id, of_batch = prop_get(own, PROP_UNIQ_KEY, &id) ? s->props.without_id : s->props.text;
+    uint8_t *p = arena_alloc(s->rq->arena, own.n + 1 + of_batch.n);
     if (p == NULL)
         return false;
     size_t n = own.n;
@@ -305,8 +320,8 @@ static bool batch_properties(const struct sending *s, struct slice own, struct s
         memcpy(p, own.p, n);
     if (n && p[n - 1] != PROP_SEP_PAIR)
         p[n++] = PROP_SEP_PAIR;
-    memcpy(p + n, s->props.text.p, s->props.text.n);
-    *out = slice_make(p, n + s->props.text.n);
+    memcpy(p + n, of_batch.p, of_batch.n);
+    *out = slice_make(p, n + of_batch.n);
     return true;
 }
 
@@ -323,9 +338,10 @@ static int send_batch(struct sending *s, struct reply *out)
         return reply_refuse(out, RES_MESSAGE_ILLEGAL, "a batch can neither be delayed nor be part of a transaction");
     struct message *m = arena_alloc(s->rq->arena, n * sizeof *m);
     struct put_result *put = arena_alloc(s->rq->arena, n * sizeof *put);
+    bool kept = drop_id(s);
     for (size_t i = 0; i < n; i++) {
         struct batch_item item;
-        if (m == NULL || put == NULL || batch_next(&rest, &item) != MQ_OK)
+        if (m == NULL || put == NULL || !kept || batch_next(&rest, &item) != MQ_OK)
             return reply_refuse(out, RES_MESSAGE_ILLEGAL, "a batch of %zu messages is too large", n);
         message_begin(s, &m[i]);
         m[i].flag = item.flag;
