@@ -9,7 +9,8 @@
 #include "broker/store/message_store.h"
 
 struct msg_index;
-/* Opens index/ beneath io's root; exec NULL: works run inline. MQ_ECORRUPT: a file's size is not the configuration's. After an unclean stop files whose end is newer than checkpoint_ms are deleted (inventory e.4). */
+/* Opens index/ beneath io's root; exec NULL: works run inline. MQ_ECORRUPT: a file's size is not the configuration's.
+ * After an unclean stop files whose end is newer than checkpoint_ms are deleted (inventory e.4). */
 enum mq_err msg_index_open(const struct store_io *io, const struct store_exec *exec, uint32_t slots, uint32_t entries, bool clean, int64_t checkpoint_ms,
                            struct msg_index **out, struct fault *why);
 /* Adds the keys of one record: UNIQ_KEY and each token of KEYS. Skips rollback records, and what is there already: records come in
