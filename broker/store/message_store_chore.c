@@ -1,0 +1,194 @@
+/* message_store_chore.c - what a store does between turns: flush rounds of the queues, the checkpoint, retention; and how it fails.
+ *
+ * Order of safety: records are synced, then units, each at its own pace; the checkpoint says for both up to which store time. It is
+ * written after what it vouches for, at most once a second, by LANE_CHORE.
+ *
+ *   I1  a failed write or sync of log or queues is final; the listener hears of it once, and that nothing more will be flushed.
+ *                                                                                              (test: unit/store fail)
+ *   I2  message_store_tick() asks to be called again as long as something waits that only a clock moves. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "broker/store/message_store_internal.h"
+#include "common/base/log.h"
+
+/* ---- failures ---- */
+
+void store_fail(struct message_store *s, const struct fault *why)
+{
+    if (s->failed.err != MQ_OK)
+        return;
+    s->failed = *why;
+    if (s->listener.failed != NULL)
+        s->listener.failed(s->listener.ctx, &s->failed);
+    if (s->listener.flushed != NULL)
+        s->listener.flushed(s->listener.ctx, commit_log_flushed(s->log));
+}
+
+void store_log_failed(void *ctx, const struct fault *why) { store_fail(ctx, why); }
+
+void store_log_moved(void *ctx)
+{
+    struct message_store *s = ctx;
+    if (s->listener.flushed != NULL && !s->inline_works)
+        s->listener.flushed(s->listener.ctx, commit_log_flushed(s->log));
+}
+
+/* ---- queues ---- */
+
+static void on_round(void *arg, enum mq_err err, const struct fault *why)
+{
+    struct message_store *s = arg;
+    if (err == MQ_OK)
+        s->checkpoint.queues_ms = s->round_ms;
+    else if (err != MQ_EAGAIN) /* some queue's files were not at hand: the next round has it */
+        store_fail(s, why);
+}
+
+void store_flush_queues(struct message_store *s, int64_t now_ms)
+{
+    if (s->failed.err != MQ_OK || consume_queues_flushing(s->queues))
+        return;
+    struct store_work *w = consume_queues_flush_job(s->queues, 0, on_round, s);
+    s->queues_flushed_ms = now_ms;
+    if (w == NULL)
+        return;
+    /* units of records that this turn has not written yet are not in the round: what vouches is the last one written */
+    s->round_ms = s->n_pending > 0 ? s->checkpoint.queues_ms : s->last_ms;
+    s->exec.submit(s->exec.ctx, LANE_FLUSH, w);
+}
+
+/* ---- the checkpoint ---- */
+
+struct checkpoint store_checkpoint(const struct message_store *s)
+{
+    struct checkpoint c = s->checkpoint;
+    if (commit_log_flushed_ms(s->log) >= 0)
+        c.log_ms = commit_log_flushed_ms(s->log);
+    if (s->index != NULL && msg_index_synced_ms(s->index) > 0)
+        c.index_ms = msg_index_synced_ms(s->index);
+    return c;
+}
+
+static bool same(const struct checkpoint *a, const struct checkpoint *b)
+{
+    return a->log_ms == b->log_ms && a->queues_ms == b->queues_ms && a->index_ms == b->index_ms;
+}
+
+static void checkpoint_run(struct store_work *w)
+{
+    struct checkpoint_job *j = CONTAINER_OF(w, struct checkpoint_job, work);
+    j->why.err = MQ_OK;
+    checkpoint_write(&j->store->io, &j->value, &j->why);
+}
+
+static void checkpoint_done(struct store_work *w)
+{
+    struct checkpoint_job *j = CONTAINER_OF(w, struct checkpoint_job, work);
+    char text[300];
+    j->busy = false;
+    if (j->why.err == MQ_OK)
+        j->store->checkpoint_written = j->value;
+    else /* an old one is true, too: recovery reads more */
+        log_warn("store", "checkpoint not written why=%s", fault_text(&j->why, text, sizeof text));
+}
+
+static void write_checkpoint(struct message_store *s, int64_t now_ms)
+{
+    struct checkpoint_job *j = &s->checkpoint_job;
+    struct checkpoint c = store_checkpoint(s);
+    bool early = now_ms >= s->checkpoint_at_ms && now_ms - s->checkpoint_at_ms < CHECKPOINT_EVERY_MS;
+    if (j->busy || early || s->failed.err != MQ_OK || same(&c, &s->checkpoint_written))
+        return;
+    s->checkpoint_at_ms = now_ms;
+    j->value = c;
+    j->busy = true;
+    s->exec.submit(s->exec.ctx, LANE_CHORE, &j->work);
+}
+
+/* ---- retention ---- */
+
+static size_t host_files(void *ctx, struct retention_file *to, size_t max)
+{
+    const struct message_store *s = ctx;
+    uint64_t size = commit_log_file_size(s->log), first = commit_log_min(s->log), flushed = commit_log_flushed(s->log);
+    size_t n = (size_t)((flushed - first) / size) + 1; /* those wholly flushed, and one more, which stays */
+    for (size_t i = 0; i < n && i < max; i++)
+        to[i] = (struct retention_file){.off = first + i * size, .size = size, .modified_ms = -1};
+    return n;
+}
+
+static void host_path(void *ctx, uint64_t off, char *path) { commit_log_path(((const struct message_store *)ctx)->log, off, path); }
+
+static void host_drop(void *ctx, uint64_t min_phys)
+{
+    struct message_store *s = ctx;
+    commit_log_drop(s->log, min_phys);
+    consume_queues_min_phys(s->queues, min_phys);
+    if (s->index != NULL)
+        msg_index_min_phys(s->index, min_phys);
+}
+
+enum mq_err store_retention_open(struct message_store *s, int64_t now_ms, struct fault *why)
+{
+    const struct retention_config cfg = {
+        .rule = {.reserved_ms = s->cfg.reserved_ms, .delete_hours = s->cfg.delete_hours, .clean_percent = s->cfg.disk_clean_percent,
+                 .force_percent = s->cfg.disk_force_percent, .stop_percent = s->cfg.disk_stop_percent},
+        .log_dir = s->cfg.commit_log_dir, .queue_dir = "consumequeue"};
+    const struct retention_host host = {.ctx = s, .files = host_files, .path = host_path, .drop = host_drop};
+    return retention_new(&cfg, &s->io, &s->exec, &host, now_ms, &s->retention, why);
+}
+
+void message_store_clean_now(struct message_store *s, int64_t now_ms)
+{
+    owner_assert(&s->owner);
+    retention_clean_now(s->retention, now_ms);
+    s->retention_due_ms = now_ms;
+}
+
+/* ---- the tick ---- */
+
+static int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
+
+static int64_t left(int64_t since_ms, int64_t interval_ms, int64_t now_ms)
+{
+    int64_t ms = since_ms + interval_ms - now_ms;
+    return ms < 0 || ms > interval_ms ? 0 : ms;
+}
+
+static int64_t work_left_ms(struct message_store *s, int64_t now_ms)
+{
+    int64_t due = commit_log_due(s->log, now_ms);
+    if (s->failed.err != MQ_OK)
+        return due;
+    if (consume_queues_waiting(s->queues) > 0)
+        due = earlier(due, left(s->queues_flushed_ms, s->cfg.flush_queue_interval_ms, now_ms) + 1);
+    struct checkpoint c = store_checkpoint(s);
+    if (!same(&c, &s->checkpoint_written))
+        due = earlier(due, left(s->checkpoint_at_ms, CHECKPOINT_EVERY_MS, now_ms) + 1);
+    if (s->index != NULL && msg_index_reached(s->index) < commit_log_written(s->log))
+        due = earlier(due, 100);
+    return due;
+}
+
+int64_t message_store_tick(struct message_store *s, int64_t now_ms)
+{
+    owner_assert(&s->owner);
+    s->now_ms = now_ms;
+    commit_log_pump(s->log, now_ms);
+    if (consume_queues_waiting(s->queues) > 0 && left(s->queues_flushed_ms, s->cfg.flush_queue_interval_ms, now_ms) == 0)
+        store_flush_queues(s, now_ms);
+    if (s->index != NULL && s->failed.err == MQ_OK)
+        msg_index_tick(s->index, now_ms);
+    write_checkpoint(s, now_ms);
+    int64_t retention = retention_tick(s->retention, now_ms, commit_log_written(s->log));
+    int64_t due = earlier(retention, work_left_ms(s, now_ms));
+    return due < 1 ? 1 : due;
+}
+
+void store_checkpoint_init(struct message_store *s)
+{
+    s->checkpoint_job = (struct checkpoint_job){.store = s, .work = {.run = checkpoint_run, .done = checkpoint_done}};
+    list_init(&s->checkpoint_job.work.node);
+}

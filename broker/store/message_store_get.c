@@ -1,0 +1,249 @@
+/* message_store_get.c - messages of one queue from an offset on.
+ *
+ * Statuses and the next offset are Apache's (inventory g.1). Units are read in blocks; records that lie side by side in the log, as those
+ * of a busy queue do, are read by one call (a run). Nothing waits for the medium unless the caller allows it: what is not in memory ends
+ * the answer there, or, if nothing was found before it, becomes GET_COLD with the range that the pull would have read.
+ *
+ *   I1  what is appended to body are whole records with the place, size and magic that their units promise.  (test: unit/store get)
+ *   I2  next_off is behind the last unit that was looked at, so that no message is skipped and none comes twice. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "broker/store/message_store_internal.h"
+#include "common/base/log.h"
+#include "common/protocol/rd.h"
+
+enum { UNITS = 64, SCAN_LEAST = 800 }; /* units of one block; units looked at for one filtered pull */
+
+const char *get_status_name(enum get_status st)
+{
+    static const char *const names[] = {
+        [GET_FOUND] = "FOUND", [GET_NO_MATCHED_MESSAGE] = "NO_MATCHED_MESSAGE", [GET_MESSAGE_WAS_REMOVING] = "MESSAGE_WAS_REMOVING",
+        [GET_OFFSET_FOUND_NULL] = "OFFSET_FOUND_NULL", [GET_OFFSET_OVERFLOW_BADLY] = "OFFSET_OVERFLOW_BADLY",
+        [GET_OFFSET_OVERFLOW_ONE] = "OFFSET_OVERFLOW_ONE", [GET_OFFSET_TOO_SMALL] = "OFFSET_TOO_SMALL",
+        [GET_NO_MATCHED_LOGIC_QUEUE] = "NO_MATCHED_LOGIC_QUEUE", [GET_NO_MESSAGE_IN_QUEUE] = "NO_MESSAGE_IN_QUEUE", [GET_COLD] = "COLD",
+        [GET_FAILED] = "FAILED"};
+    return names[st];
+}
+
+struct run { /* records side by side in one file, not read yet */
+    int64_t first_off; /* queue offset of its first */
+    uint64_t phys_off;
+    size_t n;
+};
+struct getting {
+    struct message_store *s;
+    const struct get_request *g;
+    struct get_result *out;
+    struct buf *body;
+    size_t base;       /* of body: nothing was appended yet */
+    uint32_t taken;    /* records read or in the run */
+    size_t taken_bytes;
+    struct run run;
+    enum get_status status;
+    int64_t next_off;
+    bool stop;
+};
+
+static bool batch_full(const struct getting *x, uint32_t size)
+{
+    if (x->taken == 0)
+        return false;
+    return x->taken >= x->g->max_msgs || x->taken_bytes + size > x->g->max_bytes;
+}
+
+static void end_at(struct getting *x, int64_t queue_off, enum get_status otherwise)
+{
+    x->stop = true;
+    x->next_off = queue_off;
+    if (x->out->n_msgs == 0)
+        x->status = otherwise;
+}
+
+static void read_failed(struct getting *x, int64_t err, uint64_t phys_off, int64_t queue_off)
+{
+    if (log_ok_now(&x->s->read_log_ms, 1000))
+        log_error("store", "read failed topic=%.*s queue=%" PRId32 " queue_off=%" PRId64 " place=%" PRIu64 " errno=%d", SLICE_ARG(x->g->topic),
+                  x->g->queue_id, queue_off, phys_off, (int)-err);
+    end_at(x, queue_off, GET_FAILED);
+}
+
+/* Counts the records that were read to body[at, ...); drops from the first that is none. */
+static void count_run(struct getting *x, size_t at)
+{
+    const struct run *r = &x->run;
+    size_t done = 0;
+    uint32_t size;
+    while (done < r->n && store_record_good(x->body->p + at + done, r->n - done, r->phys_off + done, &size) && size <= r->n - done) {
+        x->out->n_msgs++;
+        x->out->last_phys_off = (int64_t)(r->phys_off + done);
+        done += size;
+    }
+    if (done < r->n) {
+        if (log_ok_now(&x->s->read_log_ms, 1000))
+            log_error("store", "a queue points to what is no record topic=%.*s queue=%" PRId32 " place=%" PRIu64, SLICE_ARG(x->g->topic),
+                      x->g->queue_id, r->phys_off + done);
+        x->body->n = at + done;
+    }
+    if (x->out->n_msgs > 0)
+        x->status = GET_FOUND;
+}
+
+static void read_run(struct getting *x)
+{
+    struct run *r = &x->run;
+    if (r->n == 0 || x->stop)
+        return;
+    size_t at = x->body->n;
+    uint8_t *to = buf_room(x->body, r->n);
+    int64_t got = to != NULL ? commit_log_read(x->s->log, to, r->n, r->phys_off, x->g->may_block) : -ENOMEM;
+    if (got == -EAGAIN) {
+        size_t want = x->g->max_bytes > r->n ? x->g->max_bytes : r->n;
+        store_cold(x->s, r->phys_off, want, &x->out->cold);
+        end_at(x, r->first_off, GET_COLD);
+    } else if (got < 0) {
+        x->body->failed = false;
+        read_failed(x, got, r->phys_off, r->first_off);
+    } else {
+        x->body->n += r->n;
+        count_run(x, at);
+    }
+    r->n = 0;
+}
+
+static void take_unit(struct getting *x, struct cq_unit u, int64_t queue_off)
+{
+    struct run *r = &x->run;
+    uint64_t size = commit_log_file_size(x->s->log), at = (uint64_t)u.phys_off;
+    if (r->n > 0 && (r->phys_off + r->n != at || at / size != r->phys_off / size))
+        read_run(x);
+    if (x->stop)
+        return;
+    if (r->n == 0)
+        *r = (struct run){.first_off = queue_off, .phys_off = at};
+    r->n += u.size;
+    x->taken++;
+    x->taken_bytes += u.size;
+    if (x->g->match_record == NULL)
+        return;
+    size_t before = x->body->n;
+    uint32_t msgs = x->out->n_msgs;
+    int64_t last = x->out->last_phys_off;
+    struct message m;
+    read_run(x); /* the caller wants to see each */
+    if (x->stop || x->body->n == before)
+        return;
+    if (message_decode(slice_make(x->body->p + before, x->body->n - before), false, &m) == MQ_OK && x->g->match_record(x->g->match_ctx, &m))
+        return;
+    x->body->n = before;
+    x->out->n_msgs = msgs;
+    x->out->last_phys_off = last;
+    x->taken--;
+    x->taken_bytes -= u.size;
+    if (msgs == 0)
+        x->status = GET_NO_MATCHED_MESSAGE;
+}
+
+/* One unit; false: the answer is full. */
+static bool look_at(struct getting *x, struct cq_unit u, int64_t queue_off, uint64_t *skip_below)
+{
+    const struct commit_log *log = x->s->log;
+    uint64_t size = commit_log_file_size(log), at = (uint64_t)u.phys_off;
+    if (u.size == CQ_PAD_SIZE || u.phys_off < 0 || at < *skip_below)
+        return true;
+    if (batch_full(x, u.size))
+        return false;
+    if (x->g->match_tags != NULL && !x->g->match_tags(x->g->match_ctx, u.tags_code))
+        return true;
+    if (at < commit_log_min(log) || at > commit_log_written(log) || u.size > commit_log_written(log) - at || u.size > size - at % size ||
+        u.size < MESSAGE_FIXED) {
+        if (x->taken == 0)
+            x->status = GET_MESSAGE_WAS_REMOVING;
+        *skip_below = at - at % size + size;
+        return true;
+    }
+    *skip_below = 0;
+    take_unit(x, u, queue_off);
+    return true;
+}
+
+static void scan(struct getting *x, struct consume_queue *q)
+{
+    struct cq_unit units[UNITS];
+    int64_t at = x->g->queue_off, end = at + (x->g->max_msgs > SCAN_LEAST ? x->g->max_msgs : SCAN_LEAST);
+    uint64_t skip_below = 0;
+    bool full = false;
+    x->status = GET_NO_MATCHED_MESSAGE;
+    while (at < end && !full && !x->stop) {
+        size_t want = end - at < UNITS ? (size_t)(end - at) : UNITS;
+        if (x->g->match_tags == NULL && x->g->match_record == NULL && x->g->max_msgs + 1 < want)
+            want = x->g->max_msgs + 1; /* one more tells that the batch is full */
+        int64_t n = consume_queue_read(x->s->queues, q, at, units, want, x->g->may_block, &x->out->cold);
+        if (n <= 0) {
+            read_run(x);
+            if (x->stop)
+                break;
+            if (n == -EAGAIN)
+                end_at(x, at, GET_COLD);
+            else if (n == -ENOENT)
+                end_at(x, consume_queue_roll_next(x->s->queues, at), GET_OFFSET_FOUND_NULL);
+            else if (n < 0)
+                read_failed(x, n, 0, at);
+            else if (at == x->g->queue_off)
+                end_at(x, consume_queue_roll_next(x->s->queues, at), GET_OFFSET_FOUND_NULL);
+            break;
+        }
+        for (int64_t i = 0; i < n && !full && !x->stop; i++) {
+            full = !look_at(x, units[i], at, &skip_below);
+            at += !full;
+        }
+    }
+    read_run(x);
+    if (!x->stop)
+        x->next_off = at;
+}
+
+static void get(struct getting *x)
+{
+    const struct get_request *g = x->g;
+    struct get_result *out = x->out;
+    struct consume_queue *q = consume_queue_find(x->s->queues, g->topic, g->queue_id);
+    x->next_off = 0;
+    x->status = GET_NO_MATCHED_LOGIC_QUEUE;
+    if (q == NULL)
+        return;
+    out->min_off = consume_queue_min(q);
+    out->max_off = consume_queue_max(q);
+    x->next_off = g->queue_off;
+    if (out->max_off == 0) {
+        x->status = GET_NO_MESSAGE_IN_QUEUE;
+        x->next_off = 0;
+    } else if (g->queue_off < out->min_off) {
+        x->status = GET_OFFSET_TOO_SMALL;
+        x->next_off = out->min_off;
+    } else if (g->queue_off == out->max_off) {
+        x->status = GET_OFFSET_OVERFLOW_ONE;
+    } else if (g->queue_off > out->max_off) {
+        x->status = GET_OFFSET_OVERFLOW_BADLY;
+        x->next_off = out->max_off;
+    } else {
+        scan(x, q);
+    }
+}
+
+void message_store_get(struct message_store *s, const struct get_request *g, struct buf *body, struct get_result *out)
+{
+    owner_assert(&s->owner);
+    struct getting x = {.s = s, .g = g, .out = out, .body = body, .base = body->n};
+    out->min_off = out->max_off = 0;
+    out->n_msgs = 0;
+    out->last_phys_off = -1;
+    get(&x);
+    if (x.status != GET_FOUND)
+        body->n = x.base;
+    out->status = x.status;
+    out->next_off = x.next_off;
+    s->get_msgs += out->n_msgs;
+    *(x.status == GET_FOUND ? &s->get_found : &s->get_missed) += x.status != GET_COLD;
+}

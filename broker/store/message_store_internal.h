@@ -1,0 +1,89 @@
+/* message_store_internal.h - what the message_store*.c files share; see message_store.h for the contract.
+ *   message_store.c        opening, recovery's second half, closing, figures
+ *   message_store_put.c    the batch of a turn, dispatch
+ *   message_store_chore.c  ticks: flush rounds, checkpoint, retention, failures
+ *   message_store_get.c    by queue and offset
+ *   message_store_find.c   by place, by time, by key; warming */
+#ifndef BROKER_STORE_MESSAGE_STORE_INTERNAL_H
+#define BROKER_STORE_MESSAGE_STORE_INTERNAL_H
+#include "broker/store/checkpoint.h"
+#include "broker/store/commit_log.h"
+#include "broker/store/consume_queue.h"
+#include "broker/store/index.h"
+#include "broker/store/message_store.h"
+#include "broker/store/retention.h"
+#include "common/base/owner.h"
+
+#define SCHEDULE_TOPIC "SCHEDULE_TOPIC_XXXX"
+enum {
+    QUEUES_WAITING_EARLY = 16 << 20, /* bytes of units in memory: start a round before its time */
+    QUEUES_WAITING_MAX = 256 << 20,  /* no more puts until a round has ended */
+    RECOVER_WAITING = 32 << 20,      /* the same while recovering: written on this thread */
+    CHECKPOINT_EVERY_MS = 1000
+};
+struct pending { /* a record of this turn's batch */
+    struct consume_queue *q; /* NULL: no unit */
+    size_t at;               /* in the batch */
+    uint32_t size;
+};
+struct checkpoint_job {
+    struct store_work work;
+    struct message_store *store;
+    bool busy;
+    struct checkpoint value;
+    struct fault why;
+};
+struct message_store {
+    struct store_config cfg; /* commit_log_dir is not to be used after open */
+    struct store_io io;
+    const struct store_exec *outer; /* the caller's */
+    struct store_exec exec;         /* ours: runs works inline while opening and closing */
+    struct store_listener listener;
+    struct owner owner;
+    bool inline_works;
+    int lock_fd;
+    struct commit_log *log;
+    struct consume_queues *queues;
+    struct msg_index *index; /* NULL: index_enable is off */
+    struct retention *retention;
+    /* ---- the turn ---- */
+    struct pending *pending;
+    size_t n_pending, cap_pending;
+    int64_t last_ms;                /* store time of the newest record */
+    int64_t now_ms;                 /* of the latest turn or tick */
+    /* ---- chores ---- */
+    int64_t queues_flushed_ms, round_ms; /* when the last round began; last_ms then */
+    int64_t checkpoint_at_ms;
+    struct checkpoint checkpoint, checkpoint_written;
+    struct checkpoint_job checkpoint_job;
+    int64_t retention_due_ms;
+    struct fault failed;            /* err MQ_OK: no */
+    int64_t read_log_ms;            /* rate limit of words about reads */
+    char refusal[300];
+    uint64_t put_msgs, put_bytes, put_failed, get_found, get_missed, get_msgs;
+};
+
+/* ---- message_store_put.c ---- */
+/* Queue unit and index entry of a record that is in the log; q NULL: looked up. tell: the listener hears of it. */
+enum mq_err store_dispatch(struct message_store *s, const struct message *m, struct consume_queue *q, bool tell);
+static inline bool store_tran_has_no_unit(int32_t sys_flag)
+{
+    enum { TRAN_MASK = 0xC, PREPARED = 0x4, ROLLBACK = 0xC };
+    return (sys_flag & TRAN_MASK) == PREPARED || (sys_flag & TRAN_MASK) == ROLLBACK;
+}
+
+/* ---- message_store_chore.c ---- */
+void store_fail(struct message_store *s, const struct fault *why); /* tells once */
+void store_log_moved(void *ctx);
+void store_log_failed(void *ctx, const struct fault *why);
+void store_flush_queues(struct message_store *s, int64_t now_ms); /* starts a round when none is under way */
+struct checkpoint store_checkpoint(const struct message_store *s); /* what is safe now */
+void store_checkpoint_init(struct message_store *s);
+enum mq_err store_retention_open(struct message_store *s, int64_t now_ms, struct fault *why);
+
+/* ---- message_store_find.c ---- */
+/* Appends the record at phys_off to body and checks that it is one. size 0: not known. MQ_OK, MQ_ENOTFOUND, MQ_EAGAIN (*cold), MQ_EIO. */
+enum mq_err store_read_record(struct message_store *s, int64_t phys_off, uint32_t size, bool may_block, struct buf *body, struct cold_range *cold);
+bool store_record_good(const uint8_t *p, size_t n, uint64_t phys_off, uint32_t *size); /* header at p, n >= MESSAGE_FIXED bytes at hand */
+void store_cold(struct message_store *s, uint64_t phys_off, size_t n, struct cold_range *cold);
+#endif

@@ -1,0 +1,206 @@
+/* message_store_put.c - messages into the batch of a turn; at its end one write, then queues, index and listener.
+ *
+ * A put encodes its records straight into the log's batch and notes where; nothing is allocated per message in steady state. The
+ * queue counts on at once (`next`), readers see nothing yet. message_store_turn() writes, and only then adds the units, so that no
+ * queue ever points beyond `written`; and a sender hears of its success after that, so max offset never lags an acknowledged send.
+ *
+ *   I1  out[] of a put is exactly what the record and its unit say.                      (test: unit/store put)
+ *   I2  after a failed write no unit is added, and counting goes back.                   (test: unit/store fail)
+ * Prepared and rolled-back records of transactions have queue offset 0 and no unit. */
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "broker/store/message_store_internal.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+
+/* ---- dispatch ---- */
+
+/* In the schedule topic a unit carries the time when the message is due. */
+static int64_t due_time(const struct message_store *s, const struct message *m, struct slice delay)
+{
+    int32_t level;
+    if (!slice_i32(delay, &level) || level <= 0)
+        return -1;
+    if ((uint32_t)level > s->cfg.delay_levels)
+        level = (int32_t)s->cfg.delay_levels;
+    return m->store_ms + (level > 0 ? s->cfg.delay_level_ms[level - 1] : 1000);
+}
+
+static int64_t unit_tags_code(const struct message_store *s, const struct message *m)
+{
+    struct slice value;
+    if (m->topic.n == sizeof SCHEDULE_TOPIC - 1 && slice_is(m->topic, SCHEDULE_TOPIC) && prop_get(m->properties, PROP_DELAY, &value)) {
+        int64_t due = due_time(s, m, value);
+        if (due >= 0)
+            return due;
+    }
+    return m->properties.n > 0 && prop_get(m->properties, PROP_TAGS, &value) ? tags_code(value) : 0;
+}
+
+enum mq_err store_dispatch(struct message_store *s, const struct message *m, struct consume_queue *q, bool tell)
+{
+    if (s->index != NULL && (uint64_t)m->phys_off >= msg_index_reached(s->index))
+        msg_index_add(s->index, m);
+    if (store_tran_has_no_unit(m->sys_flag))
+        return MQ_OK;
+    if (q == NULL)
+        q = consume_queue_of(s->queues, m->topic, m->queue_id);
+    if (q == NULL)
+        return MQ_ENOMEM;
+    struct cq_unit unit = {.phys_off = m->phys_off, .size = m->size, .tags_code = unit_tags_code(s, m)};
+    enum mq_err err = consume_queue_add(s->queues, q, m->queue_off, unit);
+    if (err == MQ_OK && tell && s->listener.arrived != NULL) {
+        struct arrival a = {.topic = m->topic, .queue_id = m->queue_id, .queue_off = m->queue_off, .tags_code = unit.tags_code,
+                            .store_ms = m->store_ms, .properties = m->properties};
+        s->listener.arrived(s->listener.ctx, &a);
+    }
+    return err;
+}
+
+/* ---- putting ---- */
+
+static enum put_status refuse(struct message_store *s, enum put_status status)
+{
+    const char *path = "";
+    unsigned percent = 0;
+    s->put_failed++;
+    if (status == PUT_FAILED) {
+        fault_text(&s->failed, s->refusal, sizeof s->refusal);
+    } else if (status == PUT_NO_ROOM && !retention_writable(s->retention, &path, &percent)) {
+        snprintf(s->refusal, sizeof s->refusal, "disk full: the partition of %s is used to %u percent, allowed are %u", path, percent,
+                 s->cfg.disk_stop_percent);
+    } else if (status == PUT_NO_ROOM && commit_log_no_room(s->log) != NULL) {
+        fault_text(commit_log_no_room(s->log), s->refusal, sizeof s->refusal);
+    }
+    return status;
+}
+
+/* Sum of the sizes; 0: one of them is illegal. */
+static size_t sizes(const struct message_store *s, const struct message *m, size_t n)
+{
+    size_t sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (m[i].body.n > s->cfg.max_message_size || m[i].properties.n > MESSAGE_PROPERTIES_MAX || m[i].topic.n > MESSAGE_TOPIC_MAX)
+            return 0;
+        sum += message_size(&m[i]);
+    }
+    return sum;
+}
+
+static bool pending_room(struct message_store *s, size_t n)
+{
+    if (n <= s->cap_pending - s->n_pending)
+        return true;
+    size_t cap = s->cap_pending + s->cap_pending / 2 + n + 64;
+    struct pending *p = mem_realloc(s->pending, cap * sizeof *p);
+    if (p == NULL)
+        return false;
+    s->pending = p;
+    s->cap_pending = cap;
+    return true;
+}
+
+enum put_status message_store_put(struct message_store *s, const struct message *m, size_t n, int64_t now_ms, struct put_result *out)
+{
+    owner_assert(&s->owner);
+    enum put_status status;
+    if (s->failed.err != MQ_OK)
+        return refuse(s, PUT_FAILED);
+    if (!retention_writable(s->retention, NULL, NULL))
+        return refuse(s, PUT_NO_ROOM);
+    size_t bytes = sizes(s, m, n);
+    if (bytes == 0 || m[0].topic.n == 0 || m[0].queue_id < 0)
+        return refuse(s, PUT_TOO_LARGE);
+    if (consume_queues_waiting(s->queues) > QUEUES_WAITING_MAX || !pending_room(s, n))
+        return PUT_BUSY;
+    struct consume_queue *q = consume_queue_of(s->queues, m[0].topic, m[0].queue_id);
+    if (q == NULL)
+        return PUT_BUSY; /* out of memory; bad names were refused before */
+    uint64_t phys_off;
+    size_t at;
+    uint8_t *to = commit_log_reserve(s->log, bytes, &phys_off, &at, &status);
+    if (to == NULL)
+        return status == PUT_BUSY ? status : refuse(s, status);
+    int64_t next = consume_queue_next(q);
+    for (size_t i = 0; i < n; i++) {
+        bool unit = !store_tran_has_no_unit(m[i].sys_flag);
+        size_t size = message_size(&m[i]);
+        out[i] = (struct put_result){.phys_off = (int64_t)phys_off, .queue_off = unit ? next++ : 0, .store_ms = now_ms, .size = (uint32_t)size};
+        message_encode(&m[i], to);
+        message_patch_place(to, out[i].queue_off, out[i].phys_off, now_ms);
+        s->pending[s->n_pending++] = (struct pending){.q = unit ? q : NULL, .at = at, .size = (uint32_t)size};
+        to += size;
+        at += size;
+        phys_off += size;
+    }
+    consume_queue_set_next(q, next);
+    s->last_ms = now_ms;
+    s->put_msgs += n;
+    s->put_bytes += bytes;
+    return PUT_OK;
+}
+
+/* ---- the turn's end ---- */
+
+static void take_back(struct message_store *s)
+{
+    for (size_t i = 0; i < s->n_pending; i++)
+        if (s->pending[i].q != NULL)
+            consume_queue_set_next(s->pending[i].q, consume_queue_max(s->pending[i].q));
+    s->n_pending = 0;
+}
+
+static void dispatch_pending(struct message_store *s)
+{
+    const uint8_t *batch = commit_log_batch(s->log);
+    for (size_t i = 0; i < s->n_pending && s->failed.err == MQ_OK; i++) {
+        const struct pending *p = &s->pending[i];
+        struct message m;
+        enum mq_err err = message_decode(slice_make(batch + p->at, p->size), false, &m);
+        assert(err == MQ_OK); /* we encoded it */
+        if (p->q == NULL && !store_tran_has_no_unit(m.sys_flag))
+            continue; /* its topic was deleted since */
+        err = store_dispatch(s, &m, p->q, true);
+        if (err != MQ_OK) {
+            struct fault why;
+            fault_set(&why, err, 0, "add to queue %" PRId32 " of %.*s offset %" PRId64, m.queue_id, SLICE_ARG(m.topic), m.queue_off);
+            store_fail(s, &why);
+        }
+    }
+}
+
+void message_store_turn(struct message_store *s, int64_t now_ms)
+{
+    owner_assert(&s->owner);
+    s->now_ms = now_ms;
+    if (s->n_pending > 0) {
+        bool good = commit_log_write(s->log, s->last_ms) == MQ_OK;
+        if (good)
+            dispatch_pending(s);
+        else
+            take_back(s);
+        s->n_pending = 0;
+        commit_log_forget(s->log);
+        if (good && s->failed.err == MQ_OK && s->listener.written != NULL)
+            s->listener.written(s->listener.ctx, commit_log_written(s->log));
+        if (consume_queues_waiting(s->queues) > QUEUES_WAITING_EARLY)
+            store_flush_queues(s, now_ms);
+    }
+    commit_log_pump(s->log, now_ms);
+}
+
+void message_store_delete_topic(struct message_store *s, struct slice topic)
+{
+    owner_assert(&s->owner);
+    const uint8_t *batch = commit_log_batch(s->log);
+    for (size_t i = 0; i < s->n_pending; i++) { /* queues that this turn's records point to are about to go */
+        struct pending *p = &s->pending[i];
+        struct message m;
+        if (p->q != NULL && message_decode(slice_make(batch + p->at, p->size), false, &m) == MQ_OK && slice_eq(m.topic, topic))
+            p->q = NULL;
+    }
+    consume_queues_delete_topic(s->queues, topic);
+}
