@@ -97,6 +97,8 @@ int log_make_file(const struct commit_log *log, uint64_t off)
         return fd;
     int r = io->set_size(io->ctx, fd, log->file_size, true);
     if (r >= 0)
+        r = io->datasync(io->ctx, fd); /* its size: only the last file may be found too short */
+    if (r >= 0)
         r = io->sync_dir(io->ctx, log->dir);
     if (r >= 0)
         return fd;
@@ -170,11 +172,27 @@ static enum mq_err check_size(const struct commit_log *log, uint64_t off, bool l
     return r < 0 ? path_fault(why, r, "extend", path) : MQ_OK;
 }
 
+/* The names of the folder and of those above it survive a power cut. */
+static int sync_above(const struct commit_log *log)
+{
+    char path[STORE_PATH_MAX];
+    snprintf(path, sizeof path, "%s", log->dir);
+    for (char *slash; (slash = strrchr(path, '/')) != NULL;) {
+        *slash = 0;
+        int r = log->io.sync_dir(log->io.ctx, path);
+        if (r < 0)
+            return r;
+    }
+    return log->io.sync_dir(log->io.ctx, ".");
+}
+
 static enum mq_err open_files(struct commit_log *log, struct buf *starts, struct fault *why)
 {
-    int r = log->io.mkdir(log->io.ctx, log->dir);
-    if (r >= 0)
-        r = log->io.list(log->io.ctx, log->dir, take_name, starts);
+    int r = log->io.list(log->io.ctx, log->dir, take_name, starts);
+    if (r == -ENOENT) {
+        r = log->io.mkdir(log->io.ctx, log->dir);
+        r = r < 0 ? r : sync_above(log);
+    }
     if (r < 0)
         return path_fault(why, r, "list", log->dir);
     if (starts->failed)
