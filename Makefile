@@ -75,7 +75,12 @@ $(OUT)/tests/$(subst /,-,$(1)): $(call objects,$(wildcard tests/$(1)/*.c)) $(OUT
 endef
 $(foreach d,$(TEST_DIRS),$(eval $(call test_program,$(patsubst tests/%/,%,$(d)))))
 
-tests: $(TESTS) ## builds the test programs
+# what the scripts of tests/integration speak with
+TOOLS := $(patsubst tests/tools/%.c,$(OUT)/tests/%,$(wildcard tests/tools/*.c))
+$(TOOLS): $(OUT)/tests/%: $(OUT)/tests/tools/%.o $(OUT)/libcommon.a
+	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(LDLIBS) -o $@
+
+tests: $(TESTS) $(TOOLS) ## builds the test programs
 check: all tests ## builds and runs unit, sim and integration tests; the last line is "N passed, N failed"
 	@sh tests/run $(OUT)
 compat: all ## Apache's published Java, Go and Node clients against our servers
