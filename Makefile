@@ -23,7 +23,7 @@ objects = $(patsubst %.c,$(OUT)/%.o,$(1))
 COMMON_O := $(call objects,$(call sources,common))
 NAMESRV_O := $(call objects,$(call sources,namesrv))
 BROKER_O := $(call objects,$(call sources,broker))
-CLIENT_O := $(call objects,$(filter-out client/admin/%,$(call sources,client)))
+CLIENT_O := $(call objects,$(filter-out client/admin/% client/examples/%,$(call sources,client)))
 CMQ_O := $(call objects,$(wildcard client/admin/*.c))
 TESTLIB_O := $(call objects,$(wildcard tests/lib/*.c))
 
@@ -67,6 +67,13 @@ $(OUT)/libcmq.a: $(CLIENT_O) $(COMMON_O)
 $(OUT)/libcmq.so.1: $(CLIENT_O) $(OUT)/libcommon.a client/libcmq.map
 	$(CC) $(CFLAGS) -shared -Wl,-soname,libcmq.so.1 -Wl,--version-script=client/libcmq.map $(filter %.o %.a,$^) $(LDFLAGS) $(LDLIBS) -o $@
 	ln -sf libcmq.so.1 $(OUT)/libcmq.so
+
+# small programs against the public header only
+EXAMPLES := $(patsubst client/examples/%.c,$(OUT)/examples/%,$(wildcard client/examples/*.c))
+$(OUT)/examples/%: client/examples/%.c client/include/cmq.h $(OUT)/libcmq.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -Iclient/include $< $(OUT)/libcmq.a $(LDFLAGS) $(LDLIBS) -o $@
+examples: $(EXAMPLES) ## the programs of client/examples, linked with libcmq.a
 
 define test_program
 $(OUT)/tests/$(subst /,-,$(1)): $(call objects,$(wildcard tests/$(1)/*.c)) $(OUT)/libtest.a $(OUT)/libnamesrv.a $(OUT)/libbroker.a $(OUT)/libclient.a $(OUT)/libcommon.a
@@ -115,5 +122,5 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile
 clean: ## removes all builds
 	rm -rf build
-.PHONY: all tests check compat format analyze install help clean
+.PHONY: all examples tests check compat format analyze install help clean
 .DEFAULT_GOAL := all
