@@ -20,6 +20,7 @@ void store_fail(struct message_store *s, const struct fault *why)
     if (s->failed.err != MQ_OK)
         return;
     s->failed = *why;
+    commit_log_fail(s->log, why); /* the queues' failure is the log's, too */
     if (s->listener.failed != NULL)
         s->listener.failed(s->listener.ctx, &s->failed);
     if (s->listener.flushed != NULL)

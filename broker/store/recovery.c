@@ -1,6 +1,7 @@
 /* recovery.c - reads the log from a safe place on, record by record, until what it finds is none.
  *
- * A record counts when its magic, its size, its own place and (if asked) its body's CRC agree. The first thing that does not ends the
+ * A record counts when its magic, its size, its own place and (if asked) its body's CRC agree, and neither topic nor properties, which no CRC
+ * covers, hold a zero byte: that is a sector that was lost, because no put takes such a name or property. The first thing that does not ends the
  * log; commit_log_settle() then makes zeros of all that is behind. Before that we look behind the damage: a torn tail has nothing valid
  * behind it. After a power cut pages that were never synced may be missing in front of others that made it: such records are
  * named in the log and given up, nobody was promised them. But a record that the checkpoint vouches for, behind damage, means that the
@@ -101,9 +102,11 @@ static enum mq_err record_at(struct log_reader *r, uint64_t at, uint32_t size, s
     const uint8_t *p = bytes_at(r, at, size, why);
     if (p == NULL)
         return why->err;
-    if (message_decode(slice_make(p, size), r->check_crc, out) != MQ_OK)
+    if (message_decode(slice_make(p, size), r->check_crc, out) != MQ_OK || out->queue_id < 0 || out->queue_off < 0 || out->topic.n == 0)
         return MQ_EMALFORMED;
-    return out->queue_id >= 0 && out->queue_off >= 0 && out->topic.n > 0 ? MQ_OK : MQ_EMALFORMED;
+    if (memchr(out->topic.p, 0, out->topic.n) != NULL || (out->properties.n > 0 && memchr(out->properties.p, 0, out->properties.n) != NULL))
+        return MQ_EMALFORMED;
+    return MQ_OK;
 }
 
 enum mq_err log_reader_next(struct log_reader *r, struct message *out, struct fault *why)
