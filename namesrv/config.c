@@ -149,12 +149,11 @@ void namesrv_config_file(const struct namesrv_config *c, struct buf *out)
         buf_clear(&value);
         conf_value(&keys[i], c, &value);
         for (size_t k = 0; k < value.n; k++) {
-            if (value.p[k] == '\\' || (k == 0 && value.p[k] == ' '))
+            static const char odd[] = "\n\r\t\f", letter[] = "nrtf";
+            const char *at = value.p[k] ? strchr(odd, value.p[k]) : NULL;
+            if (at || value.p[k] == '\\' || (value.p[k] == ' ' && (k == 0 || k + 1 == value.n)))
                 buf_u8(out, '\\');
-            if (value.p[k] == '\n')
-                buf_str(out, "\\n");
-            else
-                buf_u8(out, value.p[k]);
+            buf_u8(out, at ? (uint8_t)letter[at - odd] : value.p[k]);
         }
         buf_u8(out, '\n');
     }

@@ -61,6 +61,14 @@ static size_t decode(uint8_t *p, size_t n)
     return to;
 }
 
+static bool escaped(const uint8_t *p, size_t at) /* an odd number of backslashes stands before it */
+{
+    size_t slashes = 0;
+    while (slashes < at && p[at - 1 - slashes] == '\\')
+        slashes++;
+    return slashes % 2 == 1;
+}
+
 bool properties_next(struct slice *rest, unsigned *line, struct buf *scratch, struct slice *key, struct slice *value)
 {
     buf_clear(scratch);
@@ -77,7 +85,7 @@ bool properties_next(struct slice *rest, unsigned *line, struct buf *scratch, st
         i++;
     while (i < n && blank(p[i]))
         i++;
-    while (n > i && blank(p[n - 1]))
+    while (n > i && blank(p[n - 1]) && !escaped(p + i, n - 1 - i))
         n--;
     *key = slice_make(p, n > 0 ? decode(p, key_n) : 0);
     *value = slice_make(p + i, decode(p + i, n - i));

@@ -68,6 +68,24 @@ Test(namesrv_config, a_file_sets_keys_and_is_where_changes_are_kept)
     namesrv_config_free(&again);
 }
 
+Test(namesrv_config, blanks_and_tabs_around_a_value_survive_the_file)
+{
+    struct namesrv_config c, again;
+    struct buf text = {0};
+    make_file("kvConfigPath=\\ \\t/a b\\r\\\\\\ \n");
+    cr_assert(namesrv_config_load(&c, path, NULL, NULL, NULL) == MQ_OK);
+    cr_assert_str_eq(c.kv_config_path, " \t/a b\r\\ ");
+    namesrv_config_file(&c, &text);
+    buf_u8(&text, 0);
+    unlink(path);
+    make_file((const char *)text.p);
+    cr_assert(namesrv_config_load(&again, path, NULL, NULL, NULL) == MQ_OK);
+    cr_assert_str_eq(again.kv_config_path, c.kv_config_path);
+    buf_free(&text);
+    namesrv_config_free(&c);
+    namesrv_config_free(&again);
+}
+
 Test(namesrv_config, a_malformed_value_names_file_line_and_what_is_allowed)
 {
     struct namesrv_config c;
