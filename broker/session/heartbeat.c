@@ -5,6 +5,7 @@
  * Fuzz target: tests/fuzz/heartbeat.c. */
 #include "broker/session/heartbeat.h"
 
+#include <string.h>
 #include <strings.h>
 
 #include "common/base/mem.h"
@@ -33,6 +34,9 @@ static int choice(const json_t *o, const char *key, const char *const *names, in
     return -1;
 }
 
+/* "\u0000" is allowed in JSON; the tables keep names as C strings, and would never find such a one again. */
+static bool holds_nul(struct slice s) { return s.n > 0 && memchr(s.p, '\0', s.n) != NULL; }
+
 static enum mq_err group_name(const json_t *o, const char *set, size_t at, struct slice *out, struct fault *why)
 {
     *out = json_str(o, "groupName");
@@ -40,6 +44,8 @@ static enum mq_err group_name(const json_t *o, const char *set, size_t at, struc
         return fault_set(why, MQ_EMALFORMED, 0, "%s[%zu].groupName is missing", set, at);
     if (out->n > SESSION_GROUP_MAX)
         return fault_set(why, MQ_EMALFORMED, 0, "%s[%zu].groupName has %zu bytes, allowed are %d", set, at, out->n, SESSION_GROUP_MAX);
+    if (holds_nul(*out))
+        return fault_set(why, MQ_EMALFORMED, 0, "%s[%zu].groupName holds a zero", set, at);
     return MQ_OK;
 }
 
@@ -116,6 +122,8 @@ enum mq_err heartbeat_decode(struct slice body, struct heartbeat *out, struct fa
     h.without_subscriptions = json_flag(h.root, "withoutSub", false);
     if (h.client_id.n == 0 || h.client_id.n > SESSION_CLIENT_ID_MAX)
         err = fault_set(why, MQ_EMALFORMED, 0, "clientID is %s", h.client_id.n ? "too long" : "missing");
+    else if (holds_nul(h.client_id))
+        err = fault_set(why, MQ_EMALFORMED, 0, "clientID holds a zero");
     if (err == MQ_OK)
         err = sets(&h, why);
     if (err != MQ_OK) {

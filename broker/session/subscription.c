@@ -117,6 +117,8 @@ static enum mq_err read_into(const json_t *o, struct subscription *out, struct f
     struct slice topic = json_str(o, "topic"), sub = json_str(o, "subString"), type = json_str(o, "expressionType");
     if (topic.n == 0 || topic.n > SESSION_TOPIC_MAX)
         return fault_set(why, MQ_EMALFORMED, 0, "topic of a subscription is %s", topic.n ? "too long" : "missing");
+    if (memchr(topic.p, '\0', topic.n) != NULL)
+        return fault_set(why, MQ_EMALFORMED, 0, "topic of a subscription holds a zero");
     out->topic = slice_dup(topic);
     out->sub_string = slice_dup(sub.p ? sub : SLICE_LIT("*"));
     out->expression_type = slice_dup(type.n ? type : SLICE_LIT("TAG"));
