@@ -164,8 +164,9 @@ static enum mq_err queues_from_json(const char *name, const json_t *queues, stru
             off = json_integer_value(v);
         else if (!json_is_string(v) || !slice_i64(slice_str(json_string_value(v)), &off))
             return fault_set(why, MQ_EMALFORMED, 0, "offsetTable: %.64s: queue %.32s has no number", name, key);
-        if (off >= 0 && !set(e, queue_id, off) && e->n == e->cap)
+        if (off >= 0 && !room(e))
             return fault_set(why, MQ_ENOMEM, 0, "consumer offsets");
+        set(e, queue_id, off);
     }
     return MQ_OK;
 }

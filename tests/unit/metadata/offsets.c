@@ -157,3 +157,11 @@ Test(offsets, each_allocation_may_fail)
         offsets_remove_topic(o, SLICE_LIT("tm"));
     }
 }
+
+Test(offsets, a_file_that_names_a_queue_twice_is_read)
+{
+    offsets_close(o);
+    disk_put("config/consumerOffset.json", "{\"offsetTable\":{\"t@g\":{0:1,1:2,2:3,3:4,\"03\":4}}}");
+    cr_assert(open_offsets(NULL) == MQ_OK);
+    cr_assert(query("g", "t", 0) == 1 && query("g", "t", 3) == 4);
+}
