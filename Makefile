@@ -32,10 +32,13 @@ LIBRARIES := $(OUT)/libcmq.a $(OUT)/libcmq.so.1
 # one test program per folder: tests/unit/common/*.c -> build/MODE/tests/unit-common
 TEST_DIRS := $(sort $(dir $(wildcard tests/unit/*/*.c tests/sim/*/*.c tests/integration/*/*.c)))
 TESTS := $(foreach d,$(TEST_DIRS),$(OUT)/tests/$(subst /,-,$(patsubst tests/%/,%,$(d))))
+# one program per tests/fuzz/NAME.c; here with a small driver, in `make fuzz` with libFuzzer
+FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
+TESTS += $(FUZZERS:%=$(OUT)/tests/fuzz-%)
 
 all: $(BINARIES) $(LIBRARIES) ## servers, library and command line
 
--include $(shell find $(OUT) -name '*.d' 2>/dev/null)
+-include $(shell find $(OUT) build/fuzz -name '*.d' 2>/dev/null)
 
 $(OUT)/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
@@ -75,17 +78,43 @@ $(OUT)/tests/$(subst /,-,$(1)): $(call objects,$(wildcard tests/$(1)/*.c)) $(OUT
 endef
 $(foreach d,$(TEST_DIRS),$(eval $(call test_program,$(patsubst tests/%/,%,$(d)))))
 
+$(FUZZERS:%=$(OUT)/tests/fuzz-%): $(OUT)/tests/fuzz-%: $(OUT)/tests/fuzz/%.o $(OUT)/tests/fuzz/driver/main.o $(OUT)/libbroker.a $(OUT)/libnamesrv.a $(OUT)/libclient.a $(OUT)/libcommon.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(LDLIBS) -o $@
+
+# `make fuzz`: all of it by clang, into build/fuzz. Not pointer-overflow: it takes NULL + 0, an empty slice, for a fault.
+FUZZ_SECONDS ?= 60
+FUZZ ?= $(FUZZERS)
+FUZZ_CFLAGS := $(filter-out $(MODE_FLAGS),$(CFLAGS)) -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=undefined -DMQ_CHECK_OWNER
+FUZZ_SANITIZE := address,undefined -fno-sanitize=pointer-overflow
+FUZZ_O := $(patsubst %.c,build/fuzz/%.o,$(foreach d,common namesrv broker,$(call sources,$(d))) $(filter-out client/admin/%,$(call sources,client)))
+build/fuzz/%.o: %.c
+	@mkdir -p $(@D)
+	clang $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link,$(FUZZ_SANITIZE) -MMD -MP -c $< -o $@
+build/fuzz/libcode.a: $(FUZZ_O)
+	@rm -f $@
+	ar rcs $@ $^
+$(FUZZERS:%=build/fuzz/fuzz-%): build/fuzz/fuzz-%: build/fuzz/tests/fuzz/%.o build/fuzz/libcode.a
+	clang $(FUZZ_CFLAGS) -fsanitize=fuzzer,$(FUZZ_SANITIZE) $^ $(LDFLAGS) $(LDLIBS) -o $@
+
 tests: $(TESTS) ## builds the test programs
 check: all tests ## builds and runs unit, sim and integration tests; the last line is "N passed, N failed"
 	@sh tests/run $(OUT)
+ifeq ($(shell find "$$(clang -print-resource-dir 2>/dev/null)/lib" -name 'libclang_rt.fuzzer*' 2>/dev/null),)
+fuzz:
+	@echo "make fuzz needs clang and its runtime (Debian 12: clang libclang-rt-14-dev); make check runs the same targets without"; exit 1
+else
+fuzz: $(FUZZ:%=build/fuzz/fuzz-%) ## every tests/fuzz/NAME.c under clang's libFuzzer for FUZZ_SECONDS=60 each; FUZZ="NAME ..." chooses
+	@sh tests/fuzz/run $(FUZZ_SECONDS) $(FUZZ)
+endif
 compat: all ## Apache's published Java, Go and Node clients against our servers
 	@bash tests/compat/all $(OUT)
 format: ## rewrites the sources as .clang-format says
 	clang-format -i $$(git ls-files '*.c' '*.h')
 analyze: ## gcc -fanalyzer and cppcheck over servers and library
-	@for f in $(patsubst $(OUT)/%.o,%.c,$(COMMON_O) $(NAMESRV_O) $(BROKER_O) $(CLIENT_O)); do \
-	  $(CC) $(CFLAGS) -O1 -fanalyzer -fanalyzer-checker=taint -Wno-analyzer-use-of-uninitialized-value -c $$f -o /dev/null || exit 1; done
-	cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 -I. -D_GNU_SOURCE common namesrv broker client
+	@for f in $(patsubst $(OUT)/%.o,%.c,$(COMMON_O) $(NAMESRV_O) $(BROKER_O) $(CLIENT_O)); do for c in "" -fanalyzer-checker=taint; do \
+	  $(CC) $(CFLAGS) -O1 -fanalyzer $$c -Wno-analyzer-use-of-uninitialized-value -c $$f -o /dev/null || bad=1; done; done; [ -z "$$bad" ]
+	cppcheck --quiet --suppress=internalAstError --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 -I. -D_GNU_SOURCE common namesrv broker client
 compile_commands.json: ## for editors and clang tools
 	@{ echo '['; sep=; for f in $$(git ls-files '*.c'); do \
 	  printf '%s{"directory":"%s","file":"%s","command":"$(CC) %s -c %s"}\n' "$$sep" "$(CURDIR)" "$$f" '$(subst ",\",$(CFLAGS))' "$$f"; sep=,; done; echo ']'; } > $@
@@ -110,5 +139,5 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile
 clean: ## removes all builds
 	rm -rf build
-.PHONY: all tests check compat format analyze install help clean
+.PHONY: all tests check fuzz compat format analyze install help clean
 .DEFAULT_GOAL := all

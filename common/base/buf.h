@@ -25,7 +25,7 @@ void buf_u32(struct buf *b, uint32_t v);
 void buf_u64(struct buf *b, uint64_t v);
 void buf_i64_text(struct buf *b, int64_t v); /* decimal */
 __attribute__((format(printf, 2, 3))) void buf_printf(struct buf *b, const char *fmt, ...);
-void buf_vprintf(struct buf *b, const char *fmt, va_list ap);
+__attribute__((format(printf, 2, 0))) void buf_vprintf(struct buf *b, const char *fmt, va_list ap);
 void buf_clear(struct buf *b); /* keeps the memory, forgets `failed` */
 void buf_free(struct buf *b);  /* leaves it zeroed */
 static inline struct slice buf_view(const struct buf *b) { return slice_make(b->p, b->n); }

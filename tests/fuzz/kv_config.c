@@ -1,10 +1,6 @@
 /* kv_config.c - fuzz target: the file kvConfig.json. Oracle: what was loaded, written and loaded again is as large as before. */
-#include <stdint.h>
-#include <stdlib.h>
-
 #include "namesrv/kvconfig/kv_config.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+#include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {

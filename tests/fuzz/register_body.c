@@ -1,11 +1,7 @@
 /* register_body.c - fuzz target: a broker's registration in each of its forms, and the tables that take it.
  * First byte: the form; the rest: the body. Oracle: what was accepted is walked to its end, and the route answers are there. */
-#include <stdint.h>
-#include <stdlib.h>
-
 #include "namesrv/route/register_body.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+#include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {

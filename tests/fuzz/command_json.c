@@ -1,0 +1,8 @@
+/* command_json.c - fuzz target: the JSON header of a command. Oracle: command.h. */
+#include "tests/fuzz/command.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+    command_header_oracle(SERIALIZE_JSON, data, n);
+    return 0;
+}
