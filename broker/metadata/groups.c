@@ -32,7 +32,8 @@ static struct group_config *set(struct hashmap *map, struct slice name, const st
         c = mem_zalloc(sizeof *c + name.n + 1);
         if (c == NULL)
             return NULL;
-        memcpy(c->name, name.p, name.n);
+        if (name.n)
+            memcpy(c->name, name.p, name.n);
         if (!hashmap_add(map, &c->node, slice_make(c->name, name.n))) {
             mem_free(c);
             return NULL;

@@ -47,7 +47,8 @@ static uint8_t *put_pair(uint8_t *at, const uint8_t *start, struct slice name, s
     memcpy(at, name.p, name.n);
     at += name.n;
     *at++ = PROP_SEP_NAME;
-    memcpy(at, value.p, value.n);
+    if (value.n)
+        memcpy(at, value.p, value.n);
     return at + value.n;
 }
 

@@ -121,7 +121,7 @@ static enum mq_err ready(struct index_writer *w, int64_t now_ms, struct list *ma
 enum mq_err index_writer_add(struct index_writer *w, const struct index_key *keys, uint32_t *at, uint32_t n, int64_t now_ms, struct list *made,
                              struct fault *why)
 {
-    struct fault own;
+    struct fault own = {0};
     why = why ? why : &own;
     while (*at < n) {
         enum mq_err err = ready(w, now_ms > 0 ? now_ms : keys[*at].ms, made, why);

@@ -24,7 +24,6 @@
 enum {
     READ_SIZE = 4 << 20,
     CLEAN_FILES = 3,
-    SECTOR = 512,             /* what a medium writes as one */
     CHECKPOINT_MARGIN_MS = 3000,
     ZEROS_CLEAN = 4 << 20,  /* so many zeros behind the end mean that nothing is there */
     ZEROS_UNCLEAN = 64 << 20
@@ -78,11 +77,6 @@ static const uint8_t *bytes_at(struct log_reader *r, uint64_t at, size_t n, stru
     return NULL;
 }
 
-static bool all_zero(const uint8_t *p, size_t n)
-{
-    return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
-}
-
 enum header { HEADER_RECORD, HEADER_BLANK, HEADER_ZERO, HEADER_BAD };
 
 /* What begins at h, n bytes of it at hand (8 and more), `left` in the file. */
@@ -101,23 +95,13 @@ static enum header header_kind(const uint8_t *h, size_t n, uint64_t left, uint64
     return rd_u64(&r) == at ? HEADER_RECORD : HEADER_BAD;
 }
 
-/* The CRC covers the body only. A sector that did not reach the medium shows as zeros from its start on; behind the body lies text. */
-static bool is_torn(const struct log_reader *r, const struct message *m, uint64_t at)
-{
-    uint64_t end = at + m->size, text = end - m->properties.n - 2 - m->topic.n;
-    for (uint64_t s = (text + SECTOR - 1) / SECTOR * SECTOR; s < end; s += SECTOR)
-        if (all_zero(r->buf + (s - r->buf_off), end - s < SECTOR ? (size_t)(end - s) : SECTOR))
-            return true;
-    return memchr(m->topic.p, 0, m->topic.n) != NULL;
-}
-
 /* Checks the record at `at`. */
 static enum mq_err record_at(struct log_reader *r, uint64_t at, uint32_t size, struct message *out, struct fault *why)
 {
     const uint8_t *p = bytes_at(r, at, size, why);
     if (p == NULL)
         return why->err;
-    if (message_decode(slice_make(p, size), r->check_crc, out) != MQ_OK || is_torn(r, out, at))
+    if (message_decode(slice_make(p, size), r->check_crc, out) != MQ_OK)
         return MQ_EMALFORMED;
     return out->queue_id >= 0 && out->queue_off >= 0 && out->topic.n > 0 ? MQ_OK : MQ_EMALFORMED;
 }
@@ -190,6 +174,11 @@ struct behind {
     uint64_t record_at;
     int64_t record_ms;
 };
+
+static bool all_zero(const uint8_t *p, size_t n)
+{
+    return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
+}
 
 /* Looks for a record in [at, at + n) of one file, which are in the reader's buffer. */
 static bool find_record(struct log_reader *r, uint64_t at, size_t n, int64_t last_ms, struct behind *b)

@@ -133,10 +133,10 @@ enum mq_err caller_route(struct caller *c, const struct request_route *routes, s
 
 static struct link *link_of(struct caller *c, const char *addr, bool make)
 {
-    struct hash_node *it = hashmap_get(&c->links, slice_str(addr));
+    size_t n = strlen(addr) + 1;
+    struct hash_node *it = hashmap_get(&c->links, slice_make(addr, n - 1));
     if (it != NULL || !make)
         return it ? CONTAINER_OF(it, struct link, node) : NULL;
-    size_t n = strlen(addr) + 1;
     struct link *l = mem_zalloc(sizeof *l + n);
     if (l == NULL)
         return NULL;

@@ -335,14 +335,11 @@ static enum mq_err place(struct routes *r, const struct registration *reg, struc
 
     if (b->cluster == NULL || reg->id == ROUTES_MASTER_ID)
         err = cluster_join(r, b, reg->cluster, why);
-    if (err == MQ_OK && v == NULL) {
+    if (err == MQ_OK && v == NULL)
         v = live_new(r, reg->addr);
-        if (v == NULL)
-            err = fault_set(why, MQ_ENOMEM, 0, "address %.*s", SLICE_ARG(reg->addr));
-    }
-    if (err == MQ_OK && !conn_join(r, v, reg->conn_id))
+    if (err == MQ_OK && (v == NULL || !conn_join(r, v, reg->conn_id)))
         err = fault_set(why, MQ_ENOMEM, 0, "address %.*s", SLICE_ARG(reg->addr));
-    if (err != MQ_OK)
+    if (err != MQ_OK || v == NULL)
         goto undo;
 
     if (v->broker != b || v->id != reg->id) { /* I1: it leaves where it was, and whoever is at its new place goes */
