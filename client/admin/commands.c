@@ -1,0 +1,98 @@
+/* commands.c - the table of cmq's commands.
+ *
+ * A command is one row: its words, what it takes, what it says about itself, and its function. Dispatch, help, usage errors, completion
+ * and the manual page are made of these rows, so none of them can lag behind. Rows are listed in the order in which a newcomer
+ * needs them. (test: integration/cmq.sh; checks/generated.sh compares docs/man/cmq.1) */
+#include "client/admin/command.h"
+
+const struct opt_row common_options[] = {
+    {OPT_HELP, 'h', "help", NULL, NULL, "what the command does and takes"},
+    {OPT_NONE, 0, NULL, NULL, NULL, NULL},
+};
+const struct opt_row talk_options[] = {
+    {OPT_NAMESRV, 'n', "namesrv", "ADDR", NULL, "name servers, host:port;host:port (default: $NAMESRV_ADDR, else 127.0.0.1:9876)"},
+    {OPT_TIMEOUT, 0, "timeout", "MS", NULL, "how long to wait for one answer, in milliseconds (default: 3000)"},
+    {OPT_NONE, 0, NULL, NULL, NULL, NULL},
+};
+const struct opt_row list_options[] = {
+    {OPT_OUTPUT, 'o', "output", "FORMAT", "table json csv", "how rows are printed (default: table)"},
+    {OPT_NONE, 0, NULL, NULL, NULL, NULL},
+};
+
+static const struct opt_row up_options[] = {
+    {OPT_DIR, 'd', "dir", "DIR", NULL, "keeps stores and logs in DIR (default: a temporary folder, removed at the end)"},
+    {OPT_GROUPS, 'g', "groups", "N", NULL, "brokers, 1 to 8, each its own group (default: 1)"},
+    {OPT_NAMESRVS, 0, "namesrvs", "N", NULL, "name servers, 1 to 4 (default: 1)"},
+    {OPT_PORT, 'p', "port", "PORT", NULL, "name servers at PORT, PORT+1 ...; brokers at PORT+12, PORT+22 ... (default: 9876 and 10911, or the next free ones)"},
+    {OPT_SET, 's', "set", "KEY=VALUE", NULL, "a setting of the brokers; may be repeated"},
+    {OPT_NONE, 0, NULL, NULL, NULL, NULL},
+};
+static const struct opt_row send_options[] = {
+    {OPT_TAG, 't', "tag", "TAG", NULL, "the messages' tag"},
+    {OPT_KEYS, 'k', "keys", "KEYS", NULL, "the messages' keys, separated by blanks"},
+    {OPT_PROPERTY, 'p', "property", "NAME=VALUE", NULL, "a property; may be repeated"},
+    {OPT_DELAY_LEVEL, 0, "delay-level", "N", NULL, "delivers later: a level of the broker's messageDelayLevel, from 1"},
+    {OPT_QUEUE_BY, 0, "queue-by", "TEXT", NULL, "the same text always gets the same queue"},
+    {OPT_NONE, 0, NULL, NULL, NULL, NULL},
+};
+static const struct opt_row tail_options[] = {
+    {OPT_FROM, 'f', "from", "WHERE", "first last", "first, last, or a time: 2026-03-01T12:00:00, or ms since 1970 (default: last)"},
+    {OPT_COUNT, 'c', "count", "N", NULL, "ends after N messages"},
+    {OPT_FILTER, 0, "filter", "TAGS", NULL, "only these tags: \"a || b\" (default: all)"},
+    {OPT_GROUP, 'g', "group", "GROUP", NULL, "consumes as a member of this consumer group, which then has consumed what was shown"},
+    {OPT_IDLE, 0, "idle", "MS", NULL, "ends when no message came for so long (default: never)"},
+    {OPT_NONE, 0, NULL, NULL, NULL, NULL},
+};
+static const struct opt_row topic_list_options[] = {
+    {OPT_ALL, 'a', "all", NULL, NULL, "also retry, dead-letter and system topics"},
+    {OPT_NONE, 0, NULL, NULL, NULL, NULL},
+};
+static const struct opt_row topic_create_options[] = {
+    {OPT_QUEUES, 'q', "queues", "N", NULL, "queues per broker, 1 to 65536 (default: 8)"},
+    {OPT_CLUSTER, 'c', "cluster", "NAME", NULL, "only in this cluster (default: in all)"},
+    {OPT_PERM, 0, "perm", "PERM", "rw r w", "readable, writable, or both (default: rw)"},
+    {OPT_ORDERED, 0, "ordered", NULL, NULL, "marks the topic as ordered"},
+    {OPT_NONE, 0, NULL, NULL, NULL, NULL},
+};
+static const struct opt_row topic_delete_options[] = {
+    {OPT_CLUSTER, 'c', "cluster", "NAME", NULL, "only in this cluster (default: in all)"},
+    {OPT_DRY_RUN, 0, "dry-run", NULL, NULL, "says what would go, and deletes nothing"},
+    {OPT_NONE, 0, NULL, NULL, NULL, NULL},
+};
+static const struct opt_row none[] = {{OPT_NONE, 0, NULL, NULL, NULL, NULL}};
+
+const struct command commands[] = {
+    {"up", "", "a cluster for development, in the foreground",
+     "Starts name servers and brokers as processes of their own, bound to 127.0.0.1, prints where they are, and waits. Ctrl-C or SIGTERM stops the "
+     "brokers, then the name servers, and leaves nothing behind, except what --dir keeps.\n\n"
+     "A server that ends by itself is reported with the end of its log; the rest is stopped then, and the exit code is 1.",
+     "cmq up\ncmq up --dir ./data --groups 2 --namesrvs 2\ncmq up --set flushDiskType=SYNC_FLUSH", up_options, false, true, 0, 0, cmd_up},
+    {"send", "TOPIC TEXT", "sends a message, or one per line of standard input",
+     "Sends TEXT and prints where the message went. With - as TEXT each line of standard input is a message; after a failure it goes on with the next line, "
+     "and the exit code is 4 when some were sent and some not.",
+     "cmq send Orders 'hello' --tag new --keys 4711\nprintf 'a\\nb\\n' | cmq send Orders - -o csv", send_options, true, true, 2, 2, cmd_send},
+    {"tail", "TOPIC", "prints messages as they arrive",
+     "Prints a line per message until Ctrl-C, --count or --idle ends it: when it was stored, broker:queue:offset, tag, keys, body. "
+     "Without --group nobody's offsets are touched. Bytes that a terminal would obey are printed as \\xNN.",
+     "cmq tail Orders --from first --count 10\ncmq tail Orders --filter 'new || paid' -o json", tail_options, true, true, 1, 1, cmd_tail},
+    {"topic list", "", "the topics", "Lists topics by name. Retry, dead-letter and system topics are shown with --all.", NULL, topic_list_options, true, true, 0, 0,
+     cmd_topic_list},
+    {"topic create", "TOPIC", "makes a topic, or changes its queues",
+     "Makes the topic on every master of the cluster and waits until each name server knows it.", "cmq topic create Orders --queues 4",
+     topic_create_options, true, false, 1, 1, cmd_topic_create},
+    {"topic delete", "TOPIC", "deletes a topic and its messages",
+     "Deletes the topic on every broker and name server. Its messages are gone.", "cmq topic delete Orders --dry-run", topic_delete_options, true, false, 1,
+     1, cmd_topic_delete},
+    {"topic route", "TOPIC", "the brokers that have a topic", "Shows the route that clients get from the name server.", NULL, none, true, true, 1, 1,
+     cmd_topic_route},
+    {"topic status", "TOPIC", "each queue's offsets",
+     "Shows, queue by queue, the lowest offset, the next offset, how many messages lie between them, and when the last was stored.", NULL, none, true, true,
+     1, 1, cmd_topic_status},
+    {"help", "[COMMAND]", "this list, or what a command takes", "Without COMMAND: the list of commands.", NULL, none, false, false, 0, 2, cmd_help},
+    {"completion", "SHELL", "completion for bash, zsh or fish", "Prints a script for the shell.",
+     "cmq completion bash > /etc/bash_completion.d/cmq\ncmq completion zsh > ~/.zfunc/_cmq\ncmq completion fish > ~/.config/fish/completions/cmq.fish",
+     none, false, false, 1, 1, cmd_completion},
+    {"man", "", "the manual page, as roff", "Prints cmq(1).", "cmq man | man -l -", none, false, false, 0, 0, cmd_man},
+    {"version", "", "the version", "Prints the version of cmq and libcmq.", NULL, none, false, false, 0, 0, cmd_version},
+    {NULL, NULL, NULL, NULL, NULL, NULL, false, false, 0, 0, NULL},
+};

@@ -1,0 +1,128 @@
+/* talk.c - errors in words: what, where, what to do.
+ *
+ * The library says what happened (err.words) and what the server said (err.remark); here comes what a person can do next. */
+#include "client/admin/talk.h"
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+const char *paint(FILE *to, enum paint p)
+{
+    static const char *const codes[] = {"\033[0m", "\033[1m", "\033[2m", "\033[31m", "\033[32m"};
+    const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+    if ((no && no[0]) || (term && strcmp(term, "dumb") == 0) || !isatty(fileno(to)))
+        return "";
+    return codes[p];
+}
+
+void complain(const struct call *c, const char *fmt, ...)
+{
+    va_list ap;
+    const char *name = c && c->command ? c->command->name : "";
+    fprintf(stderr, "%scmq%s%s:%s ", paint(stderr, PAINT_RED), name[0] ? " " : "", name, paint(stderr, PAINT_PLAIN));
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fputc('\n', stderr);
+}
+
+void say(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fputc('\n', stderr);
+}
+
+int exit_code_of(enum cmq_code code)
+{
+    switch (code) {
+    case CMQ_OK: return DONE;
+    case CMQ_ERR_CONFIG:
+    case CMQ_ERR_ARGUMENT: return USAGE;
+    case CMQ_ERR_UNREACHABLE:
+    case CMQ_ERR_TIMEOUT:
+    case CMQ_ERR_CLOSED: return UNREACHABLE;
+    case CMQ_ERR_NO_MEMORY:
+    case CMQ_ERR_STATE:
+    case CMQ_ERR_NO_ROUTE:
+    case CMQ_ERR_REFUSED:
+    case CMQ_ERR_PROTOCOL:
+    case CMQ_ERR_FULL:
+    case CMQ_ERR_NOT_FOUND:
+    case CMQ_ERR_SYSTEM: break;
+    }
+    return REFUSED;
+}
+
+int complain_error(const struct call *c, const struct cmq_error *err, const char *topic)
+{
+    complain(c, "%s", err->words[0] ? err->words : cmq_code_name(err->code));
+    if (err->remark[0] && strstr(err->words, err->remark) == NULL)
+        say("  The server said: %s", err->remark);
+    switch (err->code) {
+    case CMQ_ERR_UNREACHABLE:
+        say("  Asked: %s. Is a name server running there, and a broker? `cmq up` starts both; -n or NAMESRV_ADDR names another.", session_namesrv(c));
+        break;
+    case CMQ_ERR_NO_ROUTE:
+        if (topic)
+            say("  `cmq topic list` shows the topics; `cmq topic create %s` makes this one.", topic);
+        break;
+    case CMQ_ERR_TIMEOUT:
+    case CMQ_ERR_CLOSED: say("  It is not known whether the server did it. --timeout waits longer."); break;
+    case CMQ_ERR_FULL: say("  Try again later."); break;
+    default: break;
+    }
+    return exit_code_of(err->code);
+}
+
+/* ---- session ---- */
+
+const char *session_namesrv(const struct call *c)
+{
+    const char *env = getenv("NAMESRV_ADDR");
+    if (c->opt[OPT_NAMESRV])
+        return c->opt[OPT_NAMESRV];
+    return env && env[0] ? env : "127.0.0.1:9876";
+}
+
+int session_config(const struct call *c, struct cmq_config **out)
+{
+    struct cmq_error err = {0};
+    int64_t ms;
+    char text[32];
+    if (!call_number(c, OPT_TIMEOUT, 1, 600000, 3000, &ms))
+        return USAGE;
+    struct cmq_config *cfg = cmq_config_new();
+    if (cfg == NULL) {
+        complain(c, "out of memory");
+        return REFUSED;
+    }
+    snprintf(text, sizeof text, "%lld", (long long)ms);
+    enum cmq_code code = cmq_config_set(cfg, "namesrvAddr", session_namesrv(c), &err);
+    if (code == CMQ_OK)
+        code = cmq_config_set(cfg, "mqClientApiTimeout", text, &err);
+    if (code == CMQ_OK)
+        code = cmq_config_set(cfg, "sendMsgTimeout", text, &err);
+    if (code != CMQ_OK) {
+        cmq_config_free(cfg);
+        return complain_error(c, &err, NULL);
+    }
+    *out = cfg;
+    return DONE;
+}
+
+int session_admin(const struct call *c, struct cmq_admin **out)
+{
+    struct cmq_config *cfg;
+    struct cmq_error err = {0};
+    int rc = session_config(c, &cfg);
+    if (rc != DONE)
+        return rc;
+    if (cmq_admin_new(cfg, out, &err) != CMQ_OK)
+        rc = complain_error(c, &err, NULL);
+    cmq_config_free(cfg);
+    return rc;
+}
