@@ -78,8 +78,8 @@ bool slice_bool(struct slice s) { return s.n == 4 && strncasecmp((const char *)s
 
 uint64_t slice_hash(struct slice s)
 {
-    static uint64_t seed; /* a race writes some random value twice at start; both threads then agree */
-    if (__builtin_expect(seed == 0, 0)) {
+    static uint64_t seed; /* of two threads that come at once the first sets it; both then read the same */
+    if (__builtin_expect(__atomic_load_n(&seed, __ATOMIC_RELAXED) == 0, 0)) {
         uint64_t r = 0;
         if (getrandom(&r, sizeof r, GRND_NONBLOCK) != (ssize_t)sizeof r)
             r = (uint64_t)(uintptr_t)&seed;
