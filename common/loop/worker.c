@@ -1,5 +1,8 @@
 /* worker.c - a queue under one mutex, some threads behind it.
- *   The mutex guards: waiting, idle, started, ending. A work is touched by one side at a time: the queue hands it over. */
+ *   The mutex guards: the queue, idle, started, ending. A work is touched by one side at a time: the queue hands it over.
+ *   I1  a work waits only while all n threads run one: a thread that was woken but has not run yet counts for one work, not for
+ *       all that come meanwhile.   (test: unit/loop/worker)
+ *   I2  what a `done` submits inside worker_pool_free() runs there, too.   (test: the same) */
 #include "common/loop/worker.h"
 
 #include <assert.h>
@@ -18,7 +21,7 @@ struct worker_pool {
     pthread_cond_t more;
     struct loop_msg *first, **last; /* waiting works, by msg.next */
     pthread_t threads[THREADS_MAX];
-    unsigned n, started, idle;
+    unsigned n, started, idle, n_waiting;
     bool ending;
 };
 
@@ -42,6 +45,7 @@ static void *thread_main(void *arg)
             break;
         struct work *w = CONTAINER_OF(p->first, struct work, msg);
         p->first = w->msg.next;
+        p->n_waiting--;
         if (p->first == NULL)
             p->last = &p->first;
         pthread_mutex_unlock(&p->lock);
@@ -89,12 +93,13 @@ void worker_submit(struct worker_pool *p, struct work *w)
     pthread_mutex_lock(&p->lock);
     *p->last = &w->msg;
     p->last = &w->msg.next;
-    if (p->idle == 0 && p->started < p->n)
+    if (++p->n_waiting > p->idle && p->started < p->n)
         start_one(p);
     bool alone = p->started == 0; /* no thread could be made: run it here, late is better than never */
     if (alone) {
         p->first = NULL;
         p->last = &p->first;
+        p->n_waiting = 0;
     }
     pthread_cond_signal(&p->more);
     pthread_mutex_unlock(&p->lock);
@@ -122,6 +127,7 @@ void worker_pool_free(struct worker_pool *p)
     pthread_mutex_unlock(&p->lock);
     for (unsigned i = 0; i < p->started; i++)
         pthread_join(p->threads[i], NULL);
+    p->started = p->n = 0; /* from here on worker_submit() runs what it gets */
     struct marker end = {.msg.fn = on_marker}; /* posts keep their order: when it is seen, all dones ran */
     loop_post(p->loop, &end.msg);
     loop_drain_posts(p->loop);
