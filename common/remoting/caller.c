@@ -2,7 +2,8 @@
  *
  * A link is an address; its connection comes with the first call and goes when it breaks. Calls made while it connects wait in the
  * connection's output. Numeric addresses connect at once; names are resolved on a worker thread first, and the calls wait in the link.
- *   I1  every accepted call ends exactly once, and never inside caller_call().      (test: unit/remoting) */
+ *   I1  every accepted call ends exactly once, at its deadline at the latest, and never inside caller_call().  (test: unit/remoting)
+ * Callbacks may call again: lists of calls that fail are taken off before the first of them is told. */
 #include "common/remoting/caller.h"
 
 #include <errno.h>
@@ -24,9 +25,11 @@ enum { CONNECT_MS = 3000, HOST_MAX = 256 };
 struct waiting { /* a call for a link that has no connection yet, or that failed before it had one */
     struct list node;
     struct arena arena;
-    struct command cmd;
-    int64_t due_ms;
-    caller_fn *fn; /* NULL: one-way */
+    struct command cmd; /* of one that still may be sent */
+    struct loop_timer due;
+    enum mq_err err;    /* of one that failed already */
+    char addr[HOST_MAX + 8];
+    caller_fn *fn;      /* NULL: one-way */
     void *arg;
 };
 struct link {
@@ -54,6 +57,7 @@ struct caller {
     struct list late;            /* of struct waiting: to be failed at the end of this turn */
     struct loop_timer late_timer;
     struct worker_pool *resolver;
+    bool ending;
     void (*closed)(void *arg, const char *addr);
     void *closed_arg;
 };
@@ -61,35 +65,49 @@ struct caller {
 static void waiting_free(struct waiting *w)
 {
     list_remove(&w->node);
+    loop_timer_stop(&w->due);
     arena_fini(&w->arena);
     mem_free(w);
 }
 
-static void fail_waiting(struct list *all, enum mq_err err, int sys, const char *addr)
+static void fail_one(struct waiting *w, enum mq_err err)
 {
-    while (!list_empty(all)) {
-        struct waiting *w = CONTAINER_OF(all->next, struct waiting, node);
-        struct fault why;
-        fault_set(&why, err, sys, "connect to %s", addr);
-        caller_fn *fn = w->fn;
-        void *arg = w->arg;
-        waiting_free(w);
-        if (fn != NULL)
-            fn(arg, err, NULL, &why);
+    struct fault why;
+    fault_set(&why, err, 0, "%s %s", err == MQ_ELIMIT ? "too much waits to be sent to" : "connect to", w->addr);
+    caller_fn *fn = w->fn;
+    void *arg = w->arg;
+    waiting_free(w);
+    if (fn != NULL)
+        fn(arg, err, NULL, &why);
+}
+
+/* err MQ_OK: each fails with its own. */
+static void fail_waiting(struct list *all, enum mq_err err)
+{
+    struct list now;
+    list_init(&now);
+    list_splice(&now, all);
+    while (!list_empty(&now)) {
+        struct waiting *w = CONTAINER_OF(now.next, struct waiting, node);
+        fail_one(w, err != MQ_OK ? err : w->err);
     }
 }
 
 static void on_late(void *arg)
 {
     struct caller *c = arg;
-    fail_waiting(&c->late, MQ_EIO, 0, "an address that cannot be reached");
+    fail_waiting(&c->late, MQ_OK);
 }
+
+static void on_waiting_due(void *arg) { fail_one(arg, MQ_ETIMEOUT); }
 
 static void on_connect_timer(void *arg)
 {
     struct link *l = arg;
-    if (l->conn != NULL && l->conn->state == CONN_CONNECTING)
+    if (l->conn != NULL && l->conn->state == CONN_CONNECTING) {
+        l->conn->sys = ETIMEDOUT;
         conn_close(l->conn, MQ_EIO, NULL);
+    }
 }
 
 static void on_gone(void *ctx, struct conn *conn, bool was_open)
@@ -237,23 +255,36 @@ static void on_resolved(struct work *w)
     struct link *l = link_of(r->caller, r->addr, false);
     if (l != NULL) {
         l->resolving = false;
-        enum mq_err err = r->failed ? MQ_EIO : connect_to(l, &r->sa, r->n);
-        while (err == MQ_OK && l->conn != NULL && !list_empty(&l->waiting)) {
+        enum mq_err err = list_empty(&l->waiting) ? MQ_OK : r->failed ? MQ_EIO : connect_to(l, &r->sa, r->n);
+        while (err == MQ_OK && !list_empty(&l->waiting)) {
             struct waiting *v = CONTAINER_OF(l->waiting.next, struct waiting, node);
-            int64_t left = v->due_ms - loop_mono_ms(r->caller->ep.loop);
-            enum mq_err sent = v->fn == NULL ? conn_oneway(l->conn, &v->cmd) : conn_call(l->conn, &v->cmd, left, v->fn, NULL, v->arg);
-            if (sent != MQ_OK)
-                break;
-            waiting_free(v);
+            int64_t left = v->due.node.due - loop_mono_ms(r->caller->ep.loop);
+            err = v->fn == NULL ? conn_oneway(l->conn, &v->cmd) : conn_call(l->conn, &v->cmd, left, v->fn, NULL, v->arg);
+            if (err == MQ_OK)
+                waiting_free(v);
         }
-        fail_waiting(&l->waiting, MQ_EIO, 0, r->addr);
+        fail_waiting(&l->waiting, err);
     }
     mem_free(r);
 }
 
-static enum mq_err wait_with(struct list *where, const struct command *cmd, int64_t due_ms, caller_fn *fn, void *arg)
+static struct waiting *waiting_new(struct link *l, caller_fn *fn, void *arg)
 {
     struct waiting *w = mem_zalloc(sizeof *w);
+    if (w == NULL)
+        return NULL;
+    list_init(&w->node);
+    loop_timer_init(&w->due, l->caller->ep.loop, on_waiting_due, w);
+    snprintf(w->addr, sizeof w->addr, "%s", l->addr);
+    w->fn = fn;
+    w->arg = arg;
+    return w;
+}
+
+/* Until the name is resolved: a copy of the command. */
+static enum mq_err wait_with(struct link *l, const struct command *cmd, int64_t timeout_ms, caller_fn *fn, void *arg)
+{
+    struct waiting *w = waiting_new(l, fn, arg);
     if (w == NULL)
         return MQ_ENOMEM;
     struct buf frame = {0};
@@ -261,37 +292,46 @@ static enum mq_err wait_with(struct list *where, const struct command *cmd, int6
     void *copy = frame.failed ? NULL : arena_dup(&w->arena, frame.p, frame.n);
     size_t n = frame.n;
     buf_free(&frame);
-    if (copy == NULL || command_decode(slice_make((uint8_t *)copy + 4, n - 4), &w->arena, &w->cmd, NULL) != MQ_OK) {
-        arena_fini(&w->arena);
-        mem_free(w);
+    if (copy == NULL || command_decode(slice_make((uint8_t *)copy + 4, n - 4), &w->arena, &w->cmd, NULL) != MQ_OK ||
+        !loop_timer_start(&w->due, timeout_ms, 0)) {
+        waiting_free(w);
         return MQ_ENOMEM;
     }
-    w->due_ms = due_ms;
-    w->fn = fn;
-    w->arg = arg;
-    list_push_back(where, &w->node);
+    list_push_back(&l->waiting, &w->node);
+    return MQ_OK;
+}
+
+/* It failed already, and is told when the caller's call is over. */
+static enum mq_err fail_late(struct link *l, enum mq_err err, caller_fn *fn, void *arg)
+{
+    struct caller *c = l->caller;
+    if (fn == NULL)
+        return err;
+    struct waiting *w = loop_timer_start(&c->late_timer, 0, 0) ? waiting_new(l, fn, arg) : NULL;
+    if (w == NULL)
+        return MQ_ENOMEM;
+    w->err = err;
+    list_push_back(&c->late, &w->node);
     return MQ_OK;
 }
 
 static enum mq_err request(struct caller *c, const char *addr, const struct command *cmd, int64_t timeout_ms, caller_fn *fn, void *arg)
 {
+    char host[HOST_MAX], port[8];
     loop_assert_owner(c->ep.loop);
+    if (c->ending)
+        return MQ_ECLOSED;
+    if (!split(addr, host, port)) /* before a link is made: wrong addresses must not pile up */
+        return MQ_EINVAL;
     struct link *l = link_of(c, addr, true);
     if (l == NULL)
         return MQ_ENOMEM;
     enum mq_err err = l->conn != NULL || l->resolving ? MQ_OK : begin(l);
-    int64_t due = loop_mono_ms(c->ep.loop) + timeout_ms;
-    if (err == MQ_EIO) { /* it cannot be reached at all: told later, as every failure */
-        if (fn == NULL)
-            return MQ_EIO;
-        loop_timer_start(&c->late_timer, 0, 0);
-        return wait_with(&c->late, cmd, due, fn, arg);
-    }
-    if (err != MQ_OK)
-        return err;
-    if (l->resolving)
-        return wait_with(&l->waiting, cmd, due, fn, arg);
-    return fn == NULL ? conn_oneway(l->conn, cmd) : conn_call(l->conn, cmd, timeout_ms, fn, NULL, arg);
+    if (err == MQ_OK && l->resolving)
+        return wait_with(l, cmd, timeout_ms, fn, arg);
+    if (err == MQ_OK)
+        err = fn == NULL ? conn_oneway(l->conn, cmd) : conn_call(l->conn, cmd, timeout_ms, fn, NULL, arg);
+    return err == MQ_OK || err == MQ_ENOMEM || err == MQ_EINVAL ? err : fail_late(l, err, fn, arg);
 }
 
 enum mq_err caller_call(struct caller *c, const char *addr, const struct command *cmd, int64_t timeout_ms, caller_fn *fn, void *arg)
@@ -309,7 +349,10 @@ enum mq_err caller_oneway(struct caller *c, const char *addr, const struct comma
 void caller_close(struct caller *c, const char *addr)
 {
     struct link *l = link_of(c, addr, false);
-    if (l != NULL && l->conn != NULL)
+    if (l == NULL)
+        return;
+    fail_waiting(&l->waiting, MQ_ECLOSED);
+    if (l->conn != NULL)
         conn_close(l->conn, MQ_ECLOSED, NULL);
 }
 
@@ -336,15 +379,16 @@ void caller_free(struct caller *c)
 {
     if (c == NULL)
         return;
+    c->ending = true;
     worker_pool_free(c->resolver);
     endpoint_fini(&c->ep);
     loop_timer_stop(&c->late_timer);
-    fail_waiting(&c->late, MQ_ECLOSED, 0, "anything: the caller ends");
+    fail_waiting(&c->late, MQ_ECLOSED);
     struct hash_node *next;
     for (struct hash_node *it = hashmap_first(&c->links); it != NULL; it = next) {
         struct link *l = CONTAINER_OF(it, struct link, node);
         next = hashmap_next(&c->links, it);
-        fail_waiting(&l->waiting, MQ_ECLOSED, 0, l->addr);
+        fail_waiting(&l->waiting, MQ_ECLOSED);
         loop_timer_stop(&l->connect_timer);
         hashmap_remove(&c->links, it);
         mem_free(l);

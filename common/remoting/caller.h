@@ -24,9 +24,9 @@ typedef void caller_fn(void *arg, enum mq_err err, const struct command *answer,
 enum mq_err caller_new(struct loop *l, const struct caller_config *cfg, struct caller **out, struct fault *why);
 enum mq_err caller_route(struct caller *c, const struct request_route *routes, size_t n);
 /* cmd is encoded before the call returns; its opaque is replaced by ours. addr: "host:port", "[v6]:port".
- * MQ_OK: fn will be called. MQ_ENOMEM, MQ_EINVAL (addr): it never will. */
+ * MQ_OK: fn will be called. MQ_ENOMEM, MQ_EINVAL (addr), MQ_ECLOSED (inside caller_free()): it never will. */
 enum mq_err caller_call(struct caller *c, const char *addr, const struct command *cmd, int64_t timeout_ms, caller_fn *fn, void *arg);
-/* MQ_OK: queued for sending. */
+/* MQ_OK: queued for sending. Else the same codes as a call's, at once. */
 enum mq_err caller_oneway(struct caller *c, const char *addr, const struct command *cmd);
 void caller_close(struct caller *c, const char *addr);           /* its pending calls end with MQ_ECLOSED */
 /* Told when an established connection broke or was closed by the peer. */

@@ -4,6 +4,7 @@
  * Calls are found by opaque in one table per endpoint: opaques are ours and unique within it. */
 #include "common/remoting/endpoint.h"
 
+#include <event2/event.h>
 #include <stdlib.h>
 
 #include "common/base/log.h"
@@ -14,6 +15,7 @@
 static void end_of_turn(void *arg);
 static void on_call_timer(void *arg);
 static void on_idle_timer(void *arg);
+static void on_later(evutil_socket_t fd, short what, void *arg);
 static void out_finish(void *ctx, const struct ticket *to, struct reply *reply);
 static bool out_oneway(void *ctx, uint64_t conn_id, const struct command *cmd);
 static bool out_call(void *ctx, uint64_t conn_id, const struct command *cmd, int32_t timeout_ms, answer_fn *fn, void *arg);
@@ -23,10 +25,17 @@ enum mq_err endpoint_init(struct endpoint *ep, struct loop *l, const char *area)
 {
     *ep = (struct endpoint){.loop = l, .area = area, .frame_max = FRAME_MAX, .out_max = (size_t)64 << 20, .idle_ms = 120000, .frames_per_turn = 512};
     ep->scratch = mem_alloc(READ_MAX);
-    if (ep->scratch == NULL)
+    ep->later_event = event_new(loop_base(l), -1, 0, on_later, ep);
+    if (ep->scratch == NULL || ep->later_event == NULL) {
+        if (ep->later_event != NULL)
+            event_free(ep->later_event);
+        mem_free(ep->scratch);
+        ep->scratch = NULL;
         return MQ_ENOMEM;
+    }
     list_init(&ep->conns);
     list_init(&ep->dirty);
+    list_init(&ep->later);
     list_init(&ep->dead);
     ep->outbox = (struct outbox){.ctx = ep, .finish = out_finish, .oneway = out_oneway, .call = out_call, .close = out_close};
     loop_timer_init(&ep->call_timer, l, on_call_timer, ep);
@@ -56,6 +65,7 @@ void endpoint_fini(struct endpoint *ep)
     free_dead(ep);
     loop_timer_stop(&ep->call_timer);
     loop_timer_stop(&ep->idle_timer);
+    event_free(ep->later_event);
     loop_hook_remove(&ep->hook);
     while (ep->n_spare > 0)
         buf_free(&ep->spare[--ep->n_spare]);
@@ -207,9 +217,6 @@ void endpoint_fail_calls(struct endpoint *ep, struct list *calls, enum mq_err er
 enum mq_err conn_call(struct conn *c, const struct command *cmd, int64_t timeout_ms, call_fn *fn, answer_fn *plain_fn, void *arg)
 {
     struct endpoint *ep = c->ep;
-    struct buf *out = conn_out(c);
-    if (out == NULL)
-        return MQ_ECLOSED;
     struct call *call = mem_zalloc(sizeof *call);
     if (call == NULL)
         return MQ_ENOMEM;
@@ -217,36 +224,35 @@ enum mq_err conn_call(struct conn *c, const struct command *cmd, int64_t timeout
     do
         call->opaque = ep->next_opaque = ep->next_opaque == INT32_MAX ? 1 : ep->next_opaque + 1;
     while (hashmap_get(&ep->by_opaque, slice_make(&call->opaque, sizeof call->opaque)) != NULL);
-    if (!heap_add(&ep->calls, &call->due, loop_mono_ms(ep->loop) + timeout_ms))
+    enum mq_err err = MQ_ENOMEM;
+    if (!heap_add(&ep->calls, &call->due, loop_mono_ms(ep->loop) + (timeout_ms > 0 ? timeout_ms : 1)))
         goto undo_alloc;
     if (!hashmap_add(&ep->by_opaque, &call->by_opaque, slice_make(&call->opaque, sizeof call->opaque)))
         goto undo_heap;
-    list_push_back(&c->calls, &call->node);
     struct command numbered = *cmd;
     numbered.opaque = call->opaque;
-    command_encode(&numbered, out);
+    err = conn_queue(c, &numbered);
+    if (err != MQ_OK)
+        goto undo_map;
+    list_push_back(&c->calls, &call->node);
     arm_calls(ep);
-    conn_sent(c); /* beyond the limit it closes, and the call ends with it */
     return MQ_OK;
 
+undo_map:
+    hashmap_remove(&ep->by_opaque, &call->by_opaque);
 undo_heap:
     heap_remove(&ep->calls, &call->due);
 undo_alloc:
     mem_free(call);
-    return MQ_ENOMEM;
+    return err;
 }
 
 enum mq_err conn_oneway(struct conn *c, const struct command *cmd)
 {
-    struct buf *out = conn_out(c);
-    if (out == NULL)
-        return MQ_ECLOSED;
     struct command numbered = *cmd;
     numbered.flag |= COMMAND_ONEWAY;
     numbered.opaque = c->ep->next_opaque = c->ep->next_opaque == INT32_MAX ? 1 : c->ep->next_opaque + 1;
-    command_encode(&numbered, out);
-    conn_sent(c);
-    return MQ_OK;
+    return conn_queue(c, &numbered);
 }
 
 /* ---- outbox ---- */
@@ -294,6 +300,25 @@ static void end_of_turn(void *arg)
         conn_flush(CONTAINER_OF(it, struct conn, dirty));
     }
     free_dead(ep);
+    if (!list_empty(&ep->later))
+        event_active(ep->later_event, EV_TIMEOUT, 1);
+}
+
+void endpoint_later(struct conn *c)
+{
+    if (list_empty(&c->later))
+        list_push_back(&c->ep->later, &c->later);
+}
+
+static void on_later(evutil_socket_t fd, short what, void *arg)
+{
+    struct endpoint *ep = arg;
+    (void)fd, (void)what;
+    struct list now; /* who has more left over waits for the next turn again */
+    list_init(&now);
+    list_splice(&now, &ep->later);
+    while (!list_empty(&now))
+        conn_later(CONTAINER_OF(now.next, struct conn, later));
 }
 
 void endpoint_watch_idle(struct endpoint *ep)

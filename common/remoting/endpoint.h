@@ -14,6 +14,7 @@ enum conn_state { CONN_CONNECTING, CONN_OPEN, CONN_CLOSED };
 struct conn {
     struct list node;   /* in endpoint.conns, then in endpoint.dead */
     struct list dirty;  /* in endpoint.dirty while there is output to try */
+    struct list later;  /* in endpoint.later: its budget left frames over, or it shall be closed */
     struct list calls;  /* of struct call: waiting for the peer's answer */
     struct hash_node by_id;
     struct endpoint *ep;
@@ -23,6 +24,9 @@ struct conn {
     bool eof;           /* the peer said all it will say */
     bool mute;          /* writing failed: output is dropped, input still counts */
     bool paused;        /* not reading: too much output waits */
+    enum mq_err doom;   /* != MQ_OK: nothing goes in or out any more; it is closed in the next turn ... */
+    const char *doom_why; /* ... with these words */
+    int sys;            /* errno of what broke it, for the words of its calls */
     struct buf in;      /* bytes of an incomplete frame, or what the budget left over */
     struct buf out;     /* from out_at on: not yet written */
     size_t out_at;
@@ -52,7 +56,9 @@ struct endpoint {
     void (*gone)(void *ctx, struct conn *c, bool was_open); /* a caller's: before the conn is freed */
     void *gone_ctx;
 
-    struct list conns, dirty, dead;
+    bool closes_slow; /* a server's: who lets output pile up is closed; a caller refuses the request instead */
+
+    struct list conns, dirty, later, dead;
     struct hashmap by_id, by_opaque;
     struct heap calls;
     struct request_route *routes; /* sorted by code */
@@ -66,6 +72,7 @@ struct endpoint {
     uint8_t *scratch;             /* what a connection without leftovers reads into */
     struct loop_hook hook;
     struct loop_timer call_timer, idle_timer;
+    struct event *later_event; /* made active at the end of a turn that left something for the next one */
     struct outbox outbox;
     struct server_stats stats;
     int64_t malformed_logged_ms;
@@ -81,7 +88,10 @@ void conn_close(struct conn *c, enum mq_err err, const char *why); /* freed at t
 struct conn *endpoint_conn(struct endpoint *ep, uint64_t conn_id); /* NULL when gone */
 /* Where output goes; it is written at the end of the turn. NULL: closed or closing. */
 struct buf *conn_out(struct conn *c);
-void conn_sent(struct conn *c); /* after appending to conn_out(): bounds and marks it */
+/* After appending to conn_out(): bounds and marks it. Beyond the bounds it is closed, but not inside this call: who
+ * answers or tells many must not meet the closing of one of them half-way. */
+void conn_sent(struct conn *c);
+enum mq_err conn_queue(struct conn *c, const struct command *cmd); /* a request of ours. MQ_ECLOSED, MQ_ENOMEM, MQ_ELIMIT: nothing was queued */
 bool conn_flush(struct conn *c); /* writes now; true: nothing is left */
 /* Encodes cmd with an opaque of ours and waits for its answer. MQ_ENOMEM, MQ_ECLOSED, MQ_ELIMIT: nothing was sent, no call back. */
 enum mq_err conn_call(struct conn *c, const struct command *cmd, int64_t timeout_ms, call_fn *fn, answer_fn *plain_fn, void *arg);

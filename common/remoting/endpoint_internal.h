@@ -10,4 +10,6 @@ void endpoint_frame(struct conn *c, struct slice frame);          /* a complete 
 void endpoint_malformed(struct conn *c, const char *why);         /* counts, logs within a rate, closes */
 void endpoint_fail_calls(struct endpoint *ep, struct list *calls, enum mq_err err, const struct fault *why);
 void endpoint_watch_idle(struct endpoint *ep);
+void endpoint_later(struct conn *c);                              /* conn_later() in the next turn */
+void conn_later(struct conn *c);
 #endif

@@ -138,6 +138,7 @@ enum mq_err server_new(struct loop *l, const struct server_config *cfg, const st
         goto undo_alloc;
     }
     loop_timer_init(&s->again, l, accept_again, s);
+    s->ep.closes_slow = true;
     s->ep.frame_max = cfg->frame_max ? cfg->frame_max : s->ep.frame_max;
     s->ep.out_max = cfg->out_max ? cfg->out_max : s->ep.out_max;
     s->ep.idle_ms = cfg->idle_ms ? cfg->idle_ms : s->ep.idle_ms;
