@@ -23,7 +23,7 @@ objects = $(patsubst %.c,$(OUT)/%.o,$(1))
 COMMON_O := $(call objects,$(call sources,common))
 NAMESRV_O := $(call objects,$(call sources,namesrv))
 BROKER_O := $(call objects,$(call sources,broker))
-CLIENT_O := $(call objects,$(filter-out client/admin/%,$(call sources,client)))
+CLIENT_O := $(call objects,$(filter-out client/admin/% client/examples/%,$(call sources,client)))
 CMQ_O := $(call objects,$(wildcard client/admin/*.c))
 TESTLIB_O := $(call objects,$(wildcard tests/lib/*.c))
 
@@ -71,6 +71,13 @@ $(OUT)/libcmq.so.1: $(CLIENT_O) $(OUT)/libcommon.a client/libcmq.map
 	$(CC) $(CFLAGS) -shared -Wl,-soname,libcmq.so.1 -Wl,--version-script=client/libcmq.map $(filter %.o %.a,$^) $(LDFLAGS) $(LDLIBS) -o $@
 	ln -sf libcmq.so.1 $(OUT)/libcmq.so
 
+# small programs against the public header only
+EXAMPLES := $(patsubst client/examples/%.c,$(OUT)/examples/%,$(wildcard client/examples/*.c))
+$(OUT)/examples/%: client/examples/%.c client/include/cmq.h $(OUT)/libcmq.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -Iclient/include $< $(OUT)/libcmq.a $(LDFLAGS) $(LDLIBS) -o $@
+examples: $(EXAMPLES) ## the programs of client/examples, linked with libcmq.a
+
 define test_program
 $(OUT)/tests/$(subst /,-,$(1)): $(call objects,$(wildcard tests/$(1)/*.c)) $(OUT)/libtest.a $(OUT)/libnamesrv.a $(OUT)/libbroker.a $(OUT)/libclient.a $(OUT)/libcommon.a
 	@mkdir -p $$(@D)
@@ -97,7 +104,12 @@ build/fuzz/libcode.a: $(FUZZ_O)
 $(FUZZERS:%=build/fuzz/fuzz-%): build/fuzz/fuzz-%: build/fuzz/tests/fuzz/%.o build/fuzz/libcode.a
 	clang $(FUZZ_CFLAGS) -fsanitize=fuzzer,$(FUZZ_SANITIZE) $^ $(LDFLAGS) $(LDLIBS) -o $@
 
-tests: $(TESTS) ## builds the test programs
+# what the scripts of tests/integration speak with
+TOOLS := $(patsubst tests/tools/%.c,$(OUT)/tests/%,$(wildcard tests/tools/*.c))
+$(TOOLS): $(OUT)/tests/%: $(OUT)/tests/tools/%.o $(OUT)/libcommon.a
+	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(LDLIBS) -o $@
+
+tests: $(TESTS) $(TOOLS) ## builds the test programs
 check: all tests ## builds and runs unit, sim and integration tests; the last line is "N passed, N failed"
 	@sh tests/run $(OUT)
 ifeq ($(shell find "$$(clang -print-resource-dir 2>/dev/null)/lib" -name 'libclang_rt.fuzzer*' 2>/dev/null),)
@@ -139,5 +151,5 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile
 clean: ## removes all builds
 	rm -rf build
-.PHONY: all tests check fuzz compat format analyze install help clean
+.PHONY: all examples tests check fuzz compat format analyze install help clean
 .DEFAULT_GOAL := all

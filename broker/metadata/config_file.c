@@ -23,6 +23,7 @@ struct config_file {
     config_file_text_fn *text;
     void *text_ctx;
     bool dirty, in_flight, failed;
+    bool folder_sure; /* the chore's, too: the folder's own name was synced by this process */
     int64_t complained_ms;
     /* ---- the chore's while in_flight ---- */
     struct store_work work;
@@ -134,6 +135,18 @@ static enum mq_err write_tmp(struct config_file *f, struct slice text, struct fa
     return synced < 0 ? fault_set(why, MQ_EIO, -synced, "sync %.120s", f->tmp) : MQ_OK;
 }
 
+static int sync_above(const struct store_io *io, const char *dir)
+{
+    char path[STORE_PATH_MAX];
+    memcpy(path, dir, strlen(dir) + 1);
+    int rc = 0;
+    for (char *slash; rc >= 0 && (slash = strrchr(path, '/')) != NULL;) {
+        *slash = 0;
+        rc = io->sync_dir(io->ctx, path);
+    }
+    return rc < 0 ? rc : io->sync_dir(io->ctx, ".");
+}
+
 static enum mq_err replace(struct config_file *f, struct slice text, struct fault *why)
 {
     const struct store_io *io = f->io;
@@ -147,6 +160,10 @@ static enum mq_err replace(struct config_file *f, struct slice text, struct faul
     if (rc < 0)
         return fault_set(why, MQ_EIO, -rc, "rename %.120s", f->tmp);
     rc = io->sync_dir(io->ctx, f->dir);
+    if (rc >= 0 && !f->folder_sure) { /* the first write may have made the folder */
+        rc = sync_above(io, f->dir);
+        f->folder_sure = rc >= 0;
+    }
     return rc < 0 ? fault_set(why, MQ_EIO, -rc, "sync folder %.120s", f->dir) : MQ_OK;
 }
 

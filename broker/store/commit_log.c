@@ -37,7 +37,7 @@ size_t commit_log_memory(const struct commit_log *log)
     return sizeof *log + log->batch.cap + log->cap * sizeof *log->slots + log->cap_segs * sizeof *log->segs + log->flush.cap_fds * sizeof(int);
 }
 
-void log_fail(struct commit_log *log, const struct fault *why)
+void commit_log_fail(struct commit_log *log, const struct fault *why)
 {
     if (log->failed.err != MQ_OK)
         return;
@@ -143,7 +143,7 @@ static enum mq_err segment_write(struct commit_log *log, const struct log_segmen
         return MQ_OK;
     fault_set(&why, r == -ENOSPC || r == -EDQUOT ? MQ_EFULL : MQ_EIO, (int)-r, "write %.100s/%020" PRIu64 " offset %" PRIu64, log->dir, file,
               seg->off - file);
-    log_fail(log, &why);
+    commit_log_fail(log, &why);
     return why.err;
 }
 

@@ -46,6 +46,8 @@ const struct fault *commit_log_failed(const struct commit_log *log);  /* NULL: i
 const struct fault *commit_log_no_room(const struct commit_log *log); /* NULL: the next file is there or on its way */
 void commit_log_path(const struct commit_log *log, uint64_t file_off, char path[STORE_PATH_MAX]);
 
+void commit_log_fail(struct commit_log *log, const struct fault *why); /* FAILED from now on, as after a failed write; tells once */
+
 /* ---- appending ---- */
 /* Room for `bytes` side by side in one file, behind what this turn holds already; a BLANK goes before it when it does not fit the
  * file. NULL: nothing happened, *status says why. *at: place inside the batch, see commit_log_batch(). */

@@ -210,6 +210,11 @@ static enum mq_err open_files(struct commit_log *log, struct buf *starts, struct
         log_error("store", "hole in the log: files missing, older ones ignored folder=%s missing=%020" PRIu64 " before=%020" PRId64, log->dir,
                   (uint64_t)start_at(starts, from - 1) + log->file_size, start_at(starts, from));
     log->first = n > 0 ? (uint64_t)start_at(starts, from) : 0;
+    if (n > 0) { /* the process that made the newest may have been killed before its name was sure */
+        r = log->io.sync_dir(log->io.ctx, log->dir);
+        if (r < 0)
+            return path_fault(why, r, "sync", log->dir);
+    }
     for (size_t i = from; i < n; i++) {
         enum mq_err err = check_size(log, (uint64_t)start_at(starts, i), i + 1 == n, why);
         if (err != MQ_OK)

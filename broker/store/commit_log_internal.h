@@ -86,7 +86,6 @@ static inline bool log_has_file(const struct commit_log *log, uint64_t off)
 {
     return off >= log->first && (off - log->first) / log->file_size < log->n;
 }
-void log_fail(struct commit_log *log, const struct fault *why); /* tells once */
 
 /* ---- commit_log_files.c ---- */
 int log_fd(struct commit_log *log, uint64_t off, bool writable); /* of the file of off, which exists; or -errno */

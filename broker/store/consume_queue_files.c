@@ -425,6 +425,8 @@ static int unlink_file(struct consume_queues *t, struct consume_queue *q, int64_
     char path[STORE_PATH_MAX];
     cq_path(q->topic, q->id, file * CQ_UNIT, path);
     int r = t->io.unlink(t->io.ctx, path);
+    q->names = true; /* a file that comes back after a power cut would bring back units of a former life */
+    cq_mark_dirty(t, q);
     return r == -ENOENT ? 0 : r;
 }
 
@@ -433,15 +435,20 @@ static int unlink_file(struct consume_queues *t, struct consume_queue *q, int64_
 static int cut_files(struct consume_queues *t, struct consume_queue *q, int64_t at)
 {
     int r = 0;
+    int32_t before = q->files;
     cq_fds_drop(t, q->topic, q, q->first, at);
     while (r == 0 && q->files > 0 && cq_last_file(t, q) >= at && (cq_last_file(t, q) > q->first || q->first == 0)) {
         r = unlink_file(t, q, cq_last_file(t, q));
         if (r == 0)
             q->files--;
     }
+    char path[STORE_PATH_MAX];
+    if (r == 0 && before > q->files && q->files > 0) { /* a short file in the middle would stop the next start: the later ones go first */
+        cq_path(q->topic, q->id, -1, path);
+        r = t->io.sync_dir(t->io.ctx, path);
+    }
     if (r < 0 || q->files == 0 || cq_last_file(t, q) + t->per_file == at)
         return r;
-    char path[STORE_PATH_MAX];
     int64_t file = cq_last_file(t, q);
     cq_path(q->topic, q->id, file * CQ_UNIT, path);
     int fd = t->io.open(t->io.ctx, path, STORE_OPEN_WRITE);
@@ -491,6 +498,10 @@ static int recover_queue(struct consume_queues *t, struct consume_queue *q, bool
     struct cq_probe p;
     struct cq_unit u;
     int64_t end = 0;
+    if (!clean) { /* the last process may have unlinked files and been killed before that was sure */
+        q->names = true;
+        cq_mark_dirty(t, q);
+    }
     if (q->files == 0)
         return 0;
     cq_probe_begin(&p, t, q->topic, q->id);

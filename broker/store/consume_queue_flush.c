@@ -25,6 +25,7 @@ struct cq_item { /* one queue in a slice */
     int64_t from, end;          /* what is to be safe afterwards; units [from, tail) are in files already */
     int64_t fresh;              /* files from here on have to be made */
     int fd;                     /* of the last file, between writing and syncing */
+    bool names;                 /* files were unlinked */
 };
 struct cq_round {
     struct store_work work;
@@ -118,10 +119,10 @@ static int item_sync(const struct consume_queues *t, struct cq_item *it, struct 
     return r;
 }
 
-/* Did a file begin since the last sync? */
+/* Did a file begin, or go, since the last sync? */
 static bool began(const struct consume_queues *t, const struct cq_item *it)
 {
-    return it->end > it->from && cq_file_of(t, it->end - 1) >= it->from;
+    return it->names || (it->end > it->from && cq_file_of(t, it->end - 1) >= it->from);
 }
 
 /* Names of files and folders that are new; items of one topic lie side by side. */
@@ -169,7 +170,7 @@ static enum mq_err items_flush(const struct consume_queues *t, struct cq_item *i
 static struct cq_item item_of(struct consume_queues *t, struct consume_queue *q, const struct cq_tail *tail, bool sync)
 {
     return (struct cq_item){.q = q, .tail = tail, .from = sync ? q->synced : q->written, .end = tail != NULL ? tail->base + tail->n : q->written,
-                            .fresh = q->first + q->files * t->per_file, .fd = -1};
+                            .fresh = q->first + q->files * t->per_file, .fd = -1, .names = q->names};
 }
 
 static void item_done(struct consume_queues *t, const struct cq_item *it, bool sync)
@@ -178,8 +179,10 @@ static void item_done(struct consume_queues *t, const struct cq_item *it, bool s
     if (it->end > it->fresh)
         q->files = (int32_t)((cq_file_of(t, it->end - 1) - q->first) / t->per_file) + 1;
     q->written = it->end;
-    if (sync)
+    if (sync) {
         q->synced = it->end;
+        q->names = false;
+    }
 }
 
 

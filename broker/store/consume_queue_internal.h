@@ -51,6 +51,7 @@ struct consume_queue {
     uint32_t at;                   /* place in consume_queues.all */
     int32_t id, files;
     bool busy;                     /* a work has its files */
+    bool names;                    /* files were unlinked since its folder was synced */
 };
 
 struct cq_fds; /* consume_queue_files.c */

@@ -52,6 +52,31 @@ static enum mq_err tell(void *arg, const struct message *m, struct fault *why)
     return err;
 }
 
+/* Keys of the records in [reached, to): the index syncs at its own pace, and files that a power cut may have torn were deleted. What does
+ * not decode there is passed over to the next file: keys are a help, not a promise. */
+static enum mq_err index_catch_up(struct message_store *s, uint64_t to, struct fault *why)
+{
+    if (s->index == NULL)
+        return MQ_OK;
+    uint64_t at = msg_index_reached(s->index), size = commit_log_file_size(s->log);
+    at = at < commit_log_min(s->log) ? commit_log_min(s->log) : at;
+    if (at < to)
+        log_info("store", "index is filled from the log from=%020" PRIu64 " to=%020" PRIu64, at, to);
+    enum mq_err err = MQ_OK;
+    while (err == MQ_OK && at < to) {
+        struct log_reader r;
+        struct message m;
+        err = log_reader_begin(&r, s->log, at, to, false, why);
+        while (err == MQ_OK && (err = log_reader_next(&r, &m, why)) == MQ_OK)
+            msg_index_add(s->index, &m);
+        at = r.at - r.at % size + size;
+        log_reader_end(&r);
+        if (err == MQ_ENOTFOUND || err == MQ_EMALFORMED)
+            err = MQ_OK;
+    }
+    return err;
+}
+
 /* After a clean stop: queues end where the log ends, or lack its last records (a Java broker may have left them behind). */
 static enum mq_err recover_clean(struct message_store *s, uint64_t from, struct recovered *rec, struct fault *why)
 {
@@ -61,6 +86,8 @@ static enum mq_err recover_clean(struct message_store *s, uint64_t from, struct 
         err = consume_queues_recover(s->queues, true, min, rec->end, &told, why);
     if (told < min)
         told = min;
+    if (err == MQ_OK && told < rec->end)
+        err = index_catch_up(s, told, why);
     struct log_reader r = {0};
     if (err == MQ_OK && told < rec->end)
         err = log_reader_begin(&r, s->log, told, rec->end, s->cfg.check_crc_on_recover, why);
@@ -81,6 +108,8 @@ static enum mq_err recover_unclean(struct message_store *s, uint64_t from, struc
 {
     uint64_t told = 0;
     enum mq_err err = consume_queues_recover(s->queues, false, commit_log_min(s->log), from, &told, why);
+    if (err == MQ_OK) /* in the order of places: first what lies before */
+        err = index_catch_up(s, from, why);
     if (err == MQ_OK)
         err = recovery_run(s->log, from, false, true, s->checkpoint.log_ms, tell, s, rec, why);
     return err;
@@ -93,6 +122,8 @@ static enum mq_err recover(struct message_store *s, bool clean, struct fault *wh
     enum mq_err err = clean ? recover_clean(s, from, &rec, why) : recover_unclean(s, from, &rec, why);
     if (err == MQ_OK && s->index != NULL)
         msg_index_truncate(s->index, rec.end);
+    if (err == MQ_OK) /* truncating takes whole files */
+        err = index_catch_up(s, rec.end, why);
     if (err == MQ_OK) /* told queues may point to what is about to be synced: log first */
         err = commit_log_settle(s->log, rec.end, rec.dirty, clean ? rec.end : from, why);
     if (err == MQ_OK && consume_queues_waiting(s->queues) > 0)

@@ -20,6 +20,7 @@ void store_fail(struct message_store *s, const struct fault *why)
     if (s->failed.err != MQ_OK)
         return;
     s->failed = *why;
+    commit_log_fail(s->log, why); /* the queues' failure is the log's, too */
     if (s->listener.failed != NULL)
         s->listener.failed(s->listener.ctx, &s->failed);
     if (s->listener.flushed != NULL)
@@ -61,6 +62,8 @@ void store_flush_queues(struct message_store *s, int64_t now_ms)
 
 /* ---- the checkpoint ---- */
 
+static int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
+
 struct checkpoint store_checkpoint(const struct message_store *s)
 {
     struct checkpoint c = s->checkpoint;
@@ -68,6 +71,10 @@ struct checkpoint store_checkpoint(const struct message_store *s)
         c.log_ms = commit_log_flushed_ms(s->log);
     if (s->index != NULL && msg_index_synced_ms(s->index) > 0)
         c.index_ms = msg_index_synced_ms(s->index);
+    /* after the clock went back, what is synced is older than what comes */
+    c.log_ms = earlier(c.log_ms, s->last_ms);
+    c.queues_ms = earlier(c.queues_ms, s->last_ms);
+    c.index_ms = earlier(c.index_ms, s->last_ms);
     return c;
 }
 
@@ -148,8 +155,6 @@ void message_store_clean_now(struct message_store *s, int64_t now_ms)
 }
 
 /* ---- the tick ---- */
-
-static int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static int64_t left(int64_t since_ms, int64_t interval_ms, int64_t now_ms)
 {

@@ -40,12 +40,22 @@ static int64_t unit_tags_code(const struct message_store *s, const struct messag
     return m->properties.n > 0 && prop_get(m->properties, PROP_TAGS, &value) ? tags_code(value) : 0;
 }
 
+/* A queue's folder can have this name. */
+static bool topic_fits(struct slice topic)
+{
+    if (topic.n == 0 || topic.n > MESSAGE_TOPIC_MAX || slice_is(topic, ".") || slice_is(topic, ".."))
+        return false;
+    return memchr(topic.p, 0, topic.n) == NULL && memchr(topic.p, '/', topic.n) == NULL;
+}
+
 enum mq_err store_dispatch(struct message_store *s, const struct message *m, struct consume_queue *q, bool tell)
 {
     if (s->index != NULL && (uint64_t)m->phys_off >= msg_index_reached(s->index))
         msg_index_add(s->index, m);
     if (store_tran_has_no_unit(m->sys_flag))
         return MQ_OK;
+    if (q == NULL && (!topic_fits(m->topic) || m->queue_id < 0))
+        return MQ_EINVAL;
     if (q == NULL)
         q = consume_queue_of(s->queues, m->topic, m->queue_id);
     if (q == NULL)
@@ -78,12 +88,14 @@ static enum put_status refuse(struct message_store *s, enum put_status status)
     return status;
 }
 
-/* Sum of the sizes; 0: one of them is illegal. */
+/* Sum of the sizes; 0: one of them is illegal. A zero byte in the properties is what recovery takes for a lost sector. */
 static size_t sizes(const struct message_store *s, const struct message *m, size_t n)
 {
     size_t sum = 0;
     for (size_t i = 0; i < n; i++) {
-        if (m[i].body.n > s->cfg.max_message_size || m[i].properties.n > MESSAGE_PROPERTIES_MAX || m[i].topic.n > MESSAGE_TOPIC_MAX)
+        if (m[i].body.n > s->cfg.max_message_size || m[i].properties.n > MESSAGE_PROPERTIES_MAX)
+            return 0;
+        if (m[i].properties.n > 0 && memchr(m[i].properties.p, 0, m[i].properties.n) != NULL)
             return 0;
         sum += message_size(&m[i]);
     }
@@ -103,6 +115,13 @@ static bool pending_room(struct message_store *s, size_t n)
     return true;
 }
 
+/* Store times do not go back when the clock does: recovery and the index know by time what was synced. A clock that was wrong by much is
+ * believed at once, or delayed messages would wait for it; the checkpoint follows (store_checkpoint()). */
+static int64_t store_time(const struct message_store *s, int64_t now_ms)
+{
+    return now_ms < s->last_ms && s->last_ms - now_ms <= CLOCK_BACK_MAX_MS ? s->last_ms : now_ms;
+}
+
 enum put_status message_store_put(struct message_store *s, const struct message *m, size_t n, int64_t now_ms, struct put_result *out)
 {
     owner_assert(&s->owner);
@@ -112,7 +131,7 @@ enum put_status message_store_put(struct message_store *s, const struct message 
     if (!retention_writable(s->retention, NULL, NULL))
         return refuse(s, PUT_NO_ROOM);
     size_t bytes = sizes(s, m, n);
-    if (bytes == 0 || m[0].topic.n == 0 || m[0].queue_id < 0)
+    if (bytes == 0 || !topic_fits(m[0].topic) || m[0].queue_id < 0)
         return refuse(s, PUT_TOO_LARGE);
     if (consume_queues_waiting(s->queues) > QUEUES_WAITING_MAX || !pending_room(s, n))
         return PUT_BUSY;
@@ -124,6 +143,7 @@ enum put_status message_store_put(struct message_store *s, const struct message 
     uint8_t *to = commit_log_reserve(s->log, bytes, &phys_off, &at, &status);
     if (to == NULL)
         return status == PUT_BUSY ? status : refuse(s, status);
+    now_ms = store_time(s, now_ms);
     int64_t next = consume_queue_next(q);
     for (size_t i = 0; i < n; i++) {
         bool unit = !store_tran_has_no_unit(m[i].sys_flag);

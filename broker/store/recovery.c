@@ -1,6 +1,8 @@
 /* recovery.c - reads the log from a safe place on, record by record, until what it finds is none.
  *
- * A record counts when its magic, its size, its own place and (if asked) its body's CRC agree. The first thing that does not ends the
+ * A record counts when its magic, its size, its own place and (if asked) its body's CRC agree, and behind its body,
+ * which is all that the CRC covers, no sector is missing: zeros from a sector's start on, where text must be. (No put takes a property with a zero
+ * byte; a Java broker does, so a single one does not count.) The first thing that does not ends the
  * log; commit_log_settle() then makes zeros of all that is behind. Before that we look behind the damage: a torn tail has nothing valid
  * behind it. After a power cut pages that were never synced may be missing in front of others that made it: such records are
  * named in the log and given up, nobody was promised them. But a record that the checkpoint vouches for, behind damage, means that the
@@ -24,6 +26,7 @@
 enum {
     READ_SIZE = 4 << 20,
     CLEAN_FILES = 3,
+    SECTOR = 512,             /* what a medium writes as one */
     CHECKPOINT_MARGIN_MS = 3000,
     ZEROS_CLEAN = 4 << 20,  /* so many zeros behind the end mean that nothing is there */
     ZEROS_UNCLEAN = 64 << 20
@@ -77,6 +80,11 @@ static const uint8_t *bytes_at(struct log_reader *r, uint64_t at, size_t n, stru
     return NULL;
 }
 
+static bool all_zero(const uint8_t *p, size_t n)
+{
+    return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
+}
+
 enum header { HEADER_RECORD, HEADER_BLANK, HEADER_ZERO, HEADER_BAD };
 
 /* What begins at h, n bytes of it at hand (8 and more), `left` in the file. */
@@ -95,15 +103,27 @@ static enum header header_kind(const uint8_t *h, size_t n, uint64_t left, uint64
     return rd_u64(&r) == at ? HEADER_RECORD : HEADER_BAD;
 }
 
+/* The CRC covers the body only. A sector that did not reach the medium shows as zeros from its start on; behind the body lies text. */
+static bool is_torn(const struct log_reader *r, const struct message *m, uint64_t at)
+{
+    uint64_t end = at + m->size, text = end - m->properties.n - 2 - m->topic.n;
+    for (uint64_t s = (text + SECTOR - 1) / SECTOR * SECTOR; s < end; s += SECTOR)
+        if (all_zero(r->buf + (s - r->buf_off), end - s < SECTOR ? (size_t)(end - s) : SECTOR))
+            return true;
+    return memchr(m->topic.p, 0, m->topic.n) != NULL;
+}
+
 /* Checks the record at `at`. */
 static enum mq_err record_at(struct log_reader *r, uint64_t at, uint32_t size, struct message *out, struct fault *why)
 {
     const uint8_t *p = bytes_at(r, at, size, why);
     if (p == NULL)
         return why->err;
-    if (message_decode(slice_make(p, size), r->check_crc, out) != MQ_OK)
+    if (message_decode(slice_make(p, size), r->check_crc, out) != MQ_OK || out->queue_id < 0 || out->queue_off < 0 || out->topic.n == 0)
         return MQ_EMALFORMED;
-    return out->queue_id >= 0 && out->queue_off >= 0 && out->topic.n > 0 ? MQ_OK : MQ_EMALFORMED;
+    if (is_torn(r, out, at))
+        return MQ_EMALFORMED;
+    return MQ_OK;
 }
 
 enum mq_err log_reader_next(struct log_reader *r, struct message *out, struct fault *why)
@@ -174,11 +194,6 @@ struct behind {
     uint64_t record_at;
     int64_t record_ms;
 };
-
-static bool all_zero(const uint8_t *p, size_t n)
-{
-    return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
-}
 
 /* Looks for a record in [at, at + n) of one file, which are in the reader's buffer. */
 static bool find_record(struct log_reader *r, uint64_t at, size_t n, int64_t last_ms, struct behind *b)

@@ -203,7 +203,7 @@ void rig_patch(const struct rig *r, const char *path, uint64_t off, const void *
 {
     char full[256];
     rig_path(r, path, full);
-    FILE *f = fopen(full, "r+b");
+    FILE *f = fopen(full, access(full, F_OK) == 0 ? "r+b" : "w+b");
     cr_assert(f != NULL, "%s", full);
     cr_assert_eq(fseek(f, (long)off, SEEK_SET), 0);
     cr_assert_eq(fwrite(bytes, 1, n, f), n);

@@ -1,0 +1,53 @@
+/* cuts.c - power cuts and kills at each step of a workload's disk. SIM_SEED=n replays one seed, SIM_SEEDS=n asks for more of them. */
+#include <criterion/criterion.h>
+
+#include "tests/sim/store/sim.h"
+
+static void live_and_cut(uint64_t seed, struct sim_options opt, const char *what)
+{
+    struct sim s;
+    sim_init(&s, seed, &opt);
+    sim_cut_at_every_step(&s, 40);
+    if (sim_open(&s)) {
+        sim_run(&s, 150);
+        if (!s.broken && !sim_settle(&s))
+            sim_break(&s, "what was written was never flushed");
+        if (!s.broken)
+            sim_verify(&s, sim_promise(&s, false));
+        sim_close(&s);
+    }
+    sim_must_hold(&s, what);
+    sim_fini(&s);
+}
+
+static void cut_sync(uint64_t seed) { live_and_cut(seed, (struct sim_options){.sync_flush = true, .transactions = true}, "cut_at_every_write"); }
+static void cut_async(uint64_t seed) { live_and_cut(seed, (struct sim_options){.transactions = true}, "cut_at_every_write"); }
+static void cut_uniform(uint64_t seed) { live_and_cut(seed, (struct sim_options){.sync_flush = seed % 2, .uniform = true}, "old_records_never_come_back"); }
+static void cut_jumps(uint64_t seed) { live_and_cut(seed, (struct sim_options){.sync_flush = seed % 2, .clock_jumps = true}, "the_clock_may_go_back"); }
+
+Test(store, cut_at_every_write_with_sync_flush, .timeout = 280) { sim_each_seed(1, 4, cut_sync); }
+Test(store, cut_at_every_write_with_async_flush, .timeout = 280) { sim_each_seed(1001, 4, cut_async); }
+Test(store, old_records_that_fit_never_come_back, .timeout = 280) { sim_each_seed(2001, 4, cut_uniform); }
+Test(store, nothing_is_lost_when_the_clock_goes_back, .timeout = 280) { sim_each_seed(3001, 4, cut_jumps); }
+
+static void live(uint64_t seed)
+{
+    struct sim s;
+    sim_init(&s, seed, &(struct sim_options){.sync_flush = seed % 2, .transactions = seed % 3 == 0});
+    if (sim_open(&s)) {
+        for (int life = 0; life < 4 && !s.broken; life++) {
+            sim_run(&s, 400);
+            if (!s.broken && !sim_settle(&s))
+                sim_break(&s, "what was written was never flushed");
+            if (!s.broken)
+                sim_verify(&s, sim_promise(&s, false));
+            sim_close(&s);
+            if (!s.broken && sim_open(&s))
+                sim_verify(&s, sim_promise(&s, false));
+        }
+    }
+    sim_must_hold(&s, "offsets_only_grow");
+    sim_fini(&s);
+}
+
+Test(store, offsets_only_grow_over_several_lives, .timeout = 280) { sim_each_seed(4001, 20, live); }

@@ -1,0 +1,239 @@
+/* store_get.c - the statuses and next offsets of inventory g.1, limits, filters, cold reads; by place and by time. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/store/rig.h"
+
+static struct rig rig;
+static struct buf body;
+static void setup(void)
+{
+    rig_new(&rig);
+    rig_must_open(&rig);
+}
+static void teardown(void)
+{
+    buf_free(&body);
+    rig_end(&rig);
+}
+TestSuite(store_get, .init = setup, .fini = teardown);
+
+static struct get_result get(int64_t off, uint32_t max_msgs, uint32_t max_bytes)
+{
+    struct get_request g = {.topic = SLICE_LIT("t"), .queue_id = 0, .queue_off = off, .max_msgs = max_msgs, .max_bytes = max_bytes};
+    struct get_result out;
+    buf_clear(&body);
+    message_store_get(rig.store, &g, &body, &out);
+    return out;
+}
+
+/* Bodies found, joined by blanks. */
+static const char *bodies(void)
+{
+    static char text[1000];
+    struct slice rest = buf_view(&body);
+    struct message m;
+    text[0] = 0;
+    while (rest.n > 0) {
+        cr_assert_eq(message_decode(rest, true, &m), MQ_OK);
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%s%.*s", text[0] ? " " : "", SLICE_ARG(m.body));
+        rest = slice_from(rest, m.size);
+    }
+    return text;
+}
+
+static void put_five(void)
+{
+    static const char *const names[] = {"a", "b", "c", "d", "e"};
+    for (int i = 0; i < 5; i++) {
+        struct message m = rig_message("t", 0, names[i]);
+        struct put_result out;
+        m.properties = i % 2 ? SLICE_LIT("TAGS\1B") : SLICE_LIT("TAGS\1A");
+        cr_assert_eq(message_store_put(rig.store, &m, 1, rig.now_ms + 10 * i, &out), PUT_OK);
+        message_store_turn(rig.store, rig.now_ms);
+    }
+}
+
+Test(store_get, every_status_has_its_next_offset)
+{
+    struct get_result r = get(5, 32, 1 << 18);
+    cr_expect_eq(r.status, GET_NO_MATCHED_LOGIC_QUEUE);
+    cr_expect_eq(r.next_off, 0);
+    cr_expect_eq(r.max_off, 0);
+    put_five();
+    r = get(5, 32, 1 << 18);
+    cr_expect_eq(r.status, GET_OFFSET_OVERFLOW_ONE);
+    cr_expect_eq(r.next_off, 5);
+    r = get(6, 32, 1 << 18);
+    cr_expect_eq(r.status, GET_OFFSET_OVERFLOW_BADLY);
+    cr_expect_eq(r.next_off, 5);
+    r = get(-1, 32, 1 << 18);
+    cr_expect_eq(r.status, GET_OFFSET_TOO_SMALL);
+    cr_expect_eq(r.next_off, 0);
+    r = get(2, 32, 1 << 18);
+    cr_expect_eq(r.status, GET_FOUND);
+    cr_expect_eq(r.next_off, 5);
+    cr_expect_eq(r.n_msgs, 3);
+    cr_expect_eq(r.min_off, 0);
+    cr_expect_eq(r.max_off, 5);
+    cr_expect_str_eq(bodies(), "c d e");
+    cr_expect_eq(r.last_phys_off, message_store_phys_of(rig.store, SLICE_LIT("t"), 0, 4));
+    cr_expect_str_eq(get_status_name(GET_OFFSET_OVERFLOW_BADLY), "OFFSET_OVERFLOW_BADLY");
+}
+
+Test(store_get, a_queue_without_messages_says_so_whatever_the_offset)
+{
+    struct message m = rig_message("t", 0, "x");
+    struct put_result out;
+    m.body = slice_make(NULL, 0);
+    cr_assert_eq(message_store_put(rig.store, &m, 1, 1, &out), PUT_OK); /* the queue is there, the message not yet */
+    struct get_result r = get(7, 32, 1000);
+    cr_expect_eq(r.status, GET_NO_MESSAGE_IN_QUEUE);
+    cr_expect_eq(r.next_off, 0);
+}
+
+Test(store_get, limits_hold_but_the_first_message_always_comes)
+{
+    put_five();
+    uint32_t one = (uint32_t)(message_store_phys_of(rig.store, SLICE_LIT("t"), 0, 1) - message_store_phys_of(rig.store, SLICE_LIT("t"), 0, 0));
+    struct get_result r = get(0, 2, 1 << 18);
+    cr_expect_str_eq(bodies(), "a b");
+    cr_expect_eq(r.next_off, 2);
+    r = get(0, 32, 3 * one);
+    cr_expect_str_eq(bodies(), "a b c");
+    r = get(0, 32, 3 * one - 1);
+    cr_expect_str_eq(bodies(), "a b");
+    cr_expect_eq(r.next_off, 2);
+    r = get(1, 32, 1);
+    cr_expect_str_eq(bodies(), "b");
+    cr_expect_eq(r.next_off, 2);
+}
+
+static bool only(void *ctx, int64_t code) { return code == *(int64_t *)ctx; }
+static bool body_is_d(void *ctx, const struct message *m) { return (void)ctx, slice_is(m->body, "d"); }
+
+Test(store_get, filters_see_tags_and_records)
+{
+    put_five();
+    int64_t code = 'B';
+    struct get_request g = {.topic = SLICE_LIT("t"), .max_msgs = 32, .max_bytes = 1 << 18, .match_tags = only, .match_ctx = &code};
+    struct get_result r;
+    message_store_get(rig.store, &g, &body, &r);
+    cr_expect_eq(r.status, GET_FOUND);
+    cr_expect_str_eq(bodies(), "b d");
+    cr_expect_eq(r.next_off, 5);
+    buf_clear(&body);
+    g.match_record = body_is_d;
+    message_store_get(rig.store, &g, &body, &r);
+    cr_expect_str_eq(bodies(), "d");
+    cr_expect_eq(r.n_msgs, 1);
+    buf_clear(&body);
+    buf_str(&body, "before");
+    code = 'C';
+    message_store_get(rig.store, &g, &body, &r);
+    cr_expect_eq(r.status, GET_NO_MATCHED_MESSAGE);
+    cr_expect_eq(r.next_off, 5);
+    cr_expect_eq(body.n, 6, "nothing is appended");
+}
+
+Test(store_get, what_is_not_in_memory_is_cold_until_it_was_warmed)
+{
+    put_five();
+    rig.cold = true;
+    struct get_result r = get(1, 2, 1 << 18);
+    cr_assert_eq(r.status, GET_COLD);
+    cr_expect_eq(r.next_off, 1);
+    cr_expect_str_eq(r.cold.path, "commitlog/00000000000000000000");
+    cr_expect_eq(r.cold.off, (uint64_t)message_store_phys_of(rig.store, SLICE_LIT("t"), 0, 1));
+    struct cold_range cold = r.cold;
+    cr_expect_eq(message_store_at(rig.store, 0, false, &body, &cold), MQ_EAGAIN);
+    cr_expect_eq(message_store_at(rig.store, 0, true, &body, &cold), MQ_OK);
+    rig.cold = false;
+    r = get(1, 2, 1 << 18);
+    cr_expect_eq(r.status, GET_FOUND);
+    cr_expect_str_eq(bodies(), "b c");
+}
+
+static void count(void *arg) { ++*(int *)arg; }
+
+Test(store_get, warming_calls_back_once)
+{
+    put_five();
+    rig.cold = true;
+    struct get_result r = get(0, 2, 1 << 18);
+    int called = 0;
+    cr_assert(message_store_warm(rig.store, &r.cold, count, &called));
+    cr_expect_eq(called, 0);
+    sim_exec_drain(&rig.exec);
+    cr_expect_eq(called, 1);
+    cr_expect_not(rig.cold, "it was read");
+}
+
+Test(store_get, runs_end_at_a_file_and_at_another_queues_record)
+{
+    char big[2001] = {0};
+    memset(big, 'x', 2000);
+    for (int i = 0; i < 10; i++) {
+        big[0] = (char)('a' + i);
+        rig_put(&rig, "t", 0, big);
+        if (i % 3 == 0)
+            rig_put(&rig, "other", 0, "between");
+    }
+    struct get_result r = get(0, 32, 1 << 20);
+    cr_expect_eq(r.n_msgs, 10);
+    struct slice rest = buf_view(&body);
+    struct message m;
+    for (int i = 0; i < 10; i++) {
+        cr_assert_eq(message_decode(rest, true, &m), MQ_OK);
+        cr_expect_eq(m.body.p[0], 'a' + i);
+        cr_expect_eq(m.queue_off, i);
+        rest = slice_from(rest, m.size);
+    }
+    cr_expect_eq(rest.n, 0);
+}
+
+Test(store_get, a_place_is_a_record_or_nothing)
+{
+    put_five();
+    int64_t second = message_store_phys_of(rig.store, SLICE_LIT("t"), 0, 1);
+    struct cold_range cold;
+    cr_expect_eq(message_store_at(rig.store, second, true, &body, &cold), MQ_OK);
+    cr_expect_str_eq(bodies(), "b");
+    size_t n = body.n;
+    static const int64_t wrong[] = {-1, 1, 4, 8191, 8192, 1 << 20, INT64_MAX};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        cr_expect_eq(message_store_at(rig.store, wrong[i], true, &body, &cold), MQ_ENOTFOUND, "place %lld", (long long)wrong[i]);
+    cr_expect_eq(body.n, n);
+}
+
+Test(store_get, by_time_the_exact_one_or_the_nearer_neighbour)
+{
+    struct slice t = SLICE_LIT("t");
+    cr_expect_eq(message_store_offset_by_time(rig.store, t, 0, RIG_T0), 0);
+    put_five(); /* stored at T0, +10, +20, +30, +40 */
+    cr_expect_eq(message_store_offset_by_time(rig.store, t, 0, RIG_T0 + 20), 2);
+    cr_expect_eq(message_store_offset_by_time(rig.store, t, 0, RIG_T0 + 24), 2);
+    cr_expect_eq(message_store_offset_by_time(rig.store, t, 0, RIG_T0 + 25), 2, "of two equally near the earlier");
+    cr_expect_eq(message_store_offset_by_time(rig.store, t, 0, RIG_T0 + 26), 3);
+    cr_expect_eq(message_store_offset_by_time(rig.store, t, 0, RIG_T0 - 5), 0);
+    cr_expect_eq(message_store_offset_by_time(rig.store, t, 0, RIG_T0 + 999), 4, "later than all: the last, not max");
+    cr_expect_eq(message_store_time_of(rig.store, t, 0, 3), RIG_T0 + 30);
+    cr_expect_eq(message_store_time_of(rig.store, t, 0, 5), -1);
+    cr_expect_eq(message_store_time_of(rig.store, t, 1, 0), -1);
+    cr_expect_eq(message_store_phys_of(rig.store, t, 0, 5), -1);
+}
+
+Test(store_get, a_deleted_topic_is_gone_even_in_its_own_turn)
+{
+    put_five();
+    struct message m = rig_message("t", 0, "f");
+    struct put_result out;
+    cr_assert_eq(message_store_put(rig.store, &m, 1, 1, &out), PUT_OK);
+    message_store_delete_topic(rig.store, SLICE_LIT("t"));
+    message_store_turn(rig.store, 1);
+    cr_expect_eq(message_store_max_offset(rig.store, SLICE_LIT("t"), 0), 0);
+    sim_exec_drain(&rig.exec);
+    cr_expect_eq(rig_put(&rig, "t", 0, "new").queue_off, 0);
+}
