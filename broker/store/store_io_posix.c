@@ -22,7 +22,7 @@
 
 #include "common/base/mem.h"
 
-enum { DIR_MODE = 0755, FILE_MODE = 0644 };
+enum { DIR_MODE = 0755, FILE_MODE = 0644, SEQUENTIAL = 1 << 20 };
 struct disk {
     int root;
 };
@@ -85,6 +85,8 @@ static int64_t disk_pread(void *ctx, int fd, void *to, size_t n, uint64_t off)
 {
     size_t done = 0;
     (void)ctx;
+    if (n >= SEQUENTIAL) /* whoever reads that much goes on: the disk works while we check what came */
+        (void)posix_fadvise(fd, (off_t)(off + n), (off_t)n, POSIX_FADV_WILLNEED);
     while (done < n) {
         ssize_t r = pread(fd, (uint8_t *)to + done, n - done, (off_t)(off + done));
         if (r == 0)
