@@ -107,6 +107,8 @@ static enum header header_kind(const uint8_t *h, size_t n, uint64_t left, uint64
 static bool is_torn(const struct log_reader *r, const struct message *m, uint64_t at)
 {
     uint64_t end = at + m->size, text = end - m->properties.n - 2 - m->topic.n;
+    if (m->properties.n == 0)
+        end -= 2; /* their length is zeros by right */
     for (uint64_t s = (text + SECTOR - 1) / SECTOR * SECTOR; s < end; s += SECTOR)
         if (all_zero(r->buf + (s - r->buf_off), end - s < SECTOR ? (size_t)(end - s) : SECTOR))
             return true;
