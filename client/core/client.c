@@ -154,7 +154,6 @@ static void end_parts(struct client *c)
     loop_timer_stop(&c->beat_timer);
     loop_timer_stop(&c->soon_timer);
     caller_free(c->caller); /* whatever waits for an answer ends here */
-    route_cache_fini(c);
 }
 
 static void *network_thread(void *arg)
@@ -193,19 +192,27 @@ static void run_last(struct loop_msg *m)
     loop_stop(l->client->loop);
 }
 
-void client_free(struct client *c, void (*fn)(void *arg), void *arg)
+void client_stop(struct client *c, void (*fn)(void *arg), void *arg)
 {
-    if (c == NULL)
-        return;
     if (c->started) {
         struct last l = {.msg.fn = run_last, .client = c, .fn = fn, .arg = arg};
         loop_post(c->loop, &l.msg);
         pthread_join(c->thread, NULL);
-    } else {
+        loop_own(c->loop); /* nobody else is left */
+    } else if (!c->ended) {
         if (fn != NULL)
             fn(arg);
         end_parts(c);
     }
+    c->started = false;
+}
+
+void client_free(struct client *c, void (*fn)(void *arg), void *arg)
+{
+    if (c == NULL)
+        return;
+    client_stop(c, fn, arg);
+    route_cache_fini(c);
     loop_free(c->loop);
     client_destroy(c);
 }

@@ -25,6 +25,8 @@ enum cmq_code client_new(const struct cmq_config *cfg, const struct client_role 
 enum cmq_code client_start(struct client *c, struct cmq_error *err); /* the network thread begins; any thread */
 /* Runs `last` on the network thread (NULL allowed; it ends whatever waits), ends the thread, frees all. Any other thread; NULL allowed. */
 void client_free(struct client *c, void (*last)(void *arg), void *arg);
+/* The first half of it: the thread and the connections end, what waited has been told; the client can only be freed then. */
+void client_stop(struct client *c, void (*last)(void *arg), void *arg);
 const struct cmq_config *client_cfg(const struct client *c); /* any thread */
 const char *client_id(const struct client *c);               /* any thread */
 struct loop *client_loop(struct client *c);                  /* any thread, for posting */

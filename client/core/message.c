@@ -55,6 +55,7 @@ void cmq_message_free(struct cmq_message *m)
         return;
     buf_free(&m->props);
     mem_free(m->inflated);
+    mem_free(m->topic_again);
     mem_free(m);
 }
 
@@ -66,6 +67,8 @@ struct cmq_message *cmq_message_copy(const struct cmq_message *m)
         return NULL;
     *c = *m;
     c->inflated = NULL;
+    c->topic_again = NULL;
+    c->window = (struct window_node){0};
     c->props = (struct buf){0};
     memcpy(c->text, m->topic, topic_n);
     memcpy(c->text + topic_n, m->broker_name, broker_n);
@@ -301,7 +304,8 @@ struct cmq_message *message_received(const struct message *record, const char *b
                               .phys_off = record->phys_off,
                               .born_ms = record->born_ms,
                               .store_ms = record->store_ms};
-    list_init(&m->window);
+    list_init(&m->window.node);
+    list_init(&m->later);
     uint8_t *at = m->text;
     m->topic = (const char *)at;
     memcpy(at, record->topic.p, record->topic.n);

@@ -7,19 +7,27 @@
 #include "common/base/list.h"
 #include "common/protocol/message.h"
 
+struct window_node { /* a place in a consumer's window of a queue: see consumer/window.h */
+    struct list node;
+    int64_t queue_off;
+    size_t bytes;
+    void *queue; /* struct held_queue */
+};
 struct cmq_message {
     const char *topic;        /* in `text`, or set by message_set_topic() */
     const uint8_t *body;      /* in `text`, or `inflated` */
     size_t body_n;
     struct buf props;         /* name NUL value NUL ... */
     uint8_t *inflated;        /* yours: a body that came compressed */
+    char *topic_again;        /* yours: where a message of a retry topic came from */
     int32_t flag;
     /* received */
     const char *broker_name;  /* in `text` */
     int32_t queue_id, reconsume_times;
     int64_t queue_off, phys_off, born_ms, store_ms;
     char offset_id[MESSAGE_ID_MAX];
-    struct list window;       /* a consumer's: see consumer/window.h */
+    struct window_node window;
+    struct list later;        /* while it waits to be sent back */
     uint8_t text[];
 };
 

@@ -1,0 +1,144 @@
+/* consumer_internal.h - the struct behind cmq_consumer, shared by the files of this folder.
+ *
+ *   rebalance.c  which queues are ours --> pull.c  messages into windows --> deliver.c  to callbacks, polls --> progress --> offset/
+ *                                                                             `--> retry.c  what is to come again
+ * Fields of the network thread are touched by it only; those under `lock` by any thread that holds it. The lock is never held while a
+ * user's function runs or a request is made. */
+#ifndef CLIENT_CONSUMER_CONSUMER_INTERNAL_H
+#define CLIENT_CONSUMER_CONSUMER_INTERNAL_H
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "client/consumer/subscription.h"
+#include "client/consumer/window.h"
+#include "client/core/client.h"
+#include "client/offset/local_offsets.h"
+#include "client/offset/offsets.h"
+#include "client/producer/sender.h"
+
+enum { TOPICS_MAX = 10000, SEEKS_MAX = 65536, THREADS_MAX = 1000 };
+
+enum delivery { BY_POLL, BY_THREADS, BY_LOOP };
+
+struct topic_sub { /* network thread */
+    struct list node; /* in consumer.topics */
+    struct cmq_consumer *consumer;
+    struct subscription sub;
+    struct route_want want;
+    bool busy, again;     /* a rebalance is under way; another shall follow */
+    bool announced;       /* the brokers have heard of it */
+    bool gone;            /* unsubscribed while busy: freed when that ends */
+    unsigned misses;      /* how often no name server knew the topic */
+};
+
+struct held_queue { /* a queue that is ours */
+    struct list node;          /* in consumer.queues; written by the network thread under lock */
+    struct list ready;         /* in consumer.ready while messages wait; under lock */
+    atomic_int refs;
+    struct cmq_consumer *consumer;
+    struct cmq_queue queue;    /* texts in `text` */
+    /* ---- network thread ---- */
+    bool started, pulling;     /* started: the first offset is known */
+    uint32_t epoch;            /* answers to requests of an older epoch are forgotten */
+    int64_t next_off, broker_id, committed;
+    struct loop_timer timer;   /* the next try */
+    struct route_want want;
+    const struct subscription *sub; /* NULL: assigned by hand */
+    /* ---- under lock ---- */
+    struct window window;
+    bool dropped, paused;      /* paused: the window is full */
+    bool sought;               /* its progress is a seek's: report it even if it goes back */
+    char text[];
+};
+
+struct batch { /* what one callback gets */
+    struct held_queue *q;
+    struct cmq_message **m;
+    size_t n;
+};
+
+struct seek {
+    struct list node;
+    struct cmq_queue queue; /* texts in `text` */
+    int64_t queue_off;
+    char text[];
+};
+
+struct cmq_consumer {
+    /* ---- fixed from the start on ---- */
+    struct client *client;
+    const struct cmq_config *cfg;
+    char *retry_topic;
+    enum delivery delivery;
+    cmq_message_fn *fn;
+    void *arg;
+    bool broadcasting;
+    /* ---- network thread ---- */
+    struct list topics;         /* of struct topic_sub */
+    size_t n_topics;
+    struct list seeks;          /* of struct seek: for queues that are not here yet */
+    size_t n_seeks;
+    struct sender sender;       /* for what the broker does not take back */
+    struct local_offsets *local; /* broadcasting only */
+    struct loop_timer rebalance_timer, soon_timer, persist_timer, again_timer;
+    struct list parked;         /* messages that could not be sent back: delivered again */
+    bool by_hand;               /* queues are assigned, not shared out */
+    bool ended;
+    /* ---- any thread ---- */
+    atomic_bool started, stopping, stopped;
+    struct loop_msg resume_msg, retry_msg;
+    atomic_bool resume_posted, retry_posted;
+    /* ---- under lock ---- */
+    pthread_mutex_t lock;
+    pthread_cond_t more, still; /* more: messages wait, or the end came; still: running or sending_back went to 0 */
+    struct list queues;         /* of struct held_queue */
+    struct list ready;          /* of struct held_queue: the first is next */
+    struct list to_send_back;   /* of cmq_message.later */
+    size_t n_queues;
+    unsigned running, idle, sending_back;
+    pthread_t *threads;
+    unsigned n_threads;
+    bool threads_end;
+    int fd;                     /* eventfd, -1: nobody asked */
+    bool fd_set;
+    struct window_node polled;  /* the message of the last poll */
+    bool has_polled;
+    struct cmq_consumer_stats stats;
+};
+
+/* rebalance.c */
+void rebalance_begin(struct cmq_consumer *c);
+void rebalance_start(struct cmq_consumer *c);
+void rebalance_soon(struct cmq_consumer *c, int64_t delay_ms);
+void rebalance_end(struct cmq_consumer *c); /* no more timers */
+void rebalance_assigned(struct cmq_consumer *c, const struct cmq_queue *queues, size_t n);
+struct topic_sub *topic_sub_find(struct cmq_consumer *c, const char *topic);
+enum cmq_code topic_sub_add(struct cmq_consumer *c, const char *topic, const char *expression, struct cmq_error *err);
+void topic_sub_remove(struct cmq_consumer *c, struct topic_sub *t);
+bool consumer_heartbeat(void *ctx, struct buf *body);
+void consumer_route_changed(void *ctx, const char *topic);
+
+/* pull.c */
+struct held_queue *queue_hold(struct cmq_consumer *c, const struct cmq_queue *q, const struct subscription *sub); /* NULL: out of memory */
+void queue_drop(struct held_queue *q, bool report);
+struct held_queue *queue_find(struct cmq_consumer *c, const struct cmq_queue *q); /* network thread, or under lock */
+void queue_ref(struct held_queue *q);
+void queue_unref(struct held_queue *q);
+void queue_seek(struct held_queue *q, int64_t queue_off);
+void queue_begin(struct held_queue *q); /* finds the first offset, then pulls */
+void pull_next(struct held_queue *q);
+void pull_resume(struct loop_msg *m);
+
+/* deliver.c */
+void deliver_ready(struct cmq_consumer *c, struct held_queue *q); /* messages wait in q; under lock */
+void deliver_forget(struct cmq_consumer *c, struct held_queue *q); /* none wait any more; under lock */
+void deliver_done(struct cmq_consumer *c, struct cmq_message *m);  /* consumed at last; frees m; takes the lock */
+void deliver_polled_done(struct cmq_consumer *c); /* the last poll's message is consumed; under lock */
+void deliver_end_threads(struct cmq_consumer *c);
+void messages_free(struct list *window_nodes);
+
+/* retry.c */
+void retry_run(struct loop_msg *m);
+void retry_on_timer(void *arg);
+
+#endif
