@@ -1,0 +1,496 @@
+/* send.c - 10, 310 and 320: every check, its code and its words; what is stored; when the answer leaves. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/unit/processor/kit.h"
+
+TestSuite(send, .init = kit_start, .fini = kit_end);
+
+/* ---- requests ---- */
+static const char *const plain[][2] = {{"producerGroup", "producers"}, {"topic", "T"}, {"defaultTopic", "TBW102"}, {"defaultTopicQueueNums", "4"},
+                                       {"queueId", "0"}, {"sysFlag", "0"}, {"bornTimestamp", "1700000000001"}, {"flag", "0"},
+                                       {"properties", "UNIQ_KEY\001id1"}, {"reconsumeTimes", "0"}, {"unitMode", "false"}, {"batch", "false"}};
+static const char letters[] = "abcdefghijkm"; /* of the fields above, in 310 and 320 */
+
+/* The plain request with some fields changed: name, value (NULL: left out), name, value ... NULL. Names are the long ones. */
+static struct answer *request(int32_t code, int32_t flag, struct slice body, const char *const *changes)
+{
+    const char *fields[64];
+    static char names[sizeof plain / sizeof *plain][2];
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
+        const char *value = plain[i][1];
+        for (const char *const *c = changes; c && c[0]; c += 2)
+            if (strcmp(c[0], plain[i][0]) == 0)
+                value = c[1];
+        if (value == NULL)
+            continue;
+        names[i][0] = letters[i];
+        fields[n++] = code == REQ_SEND_MESSAGE ? plain[i][0] : names[i];
+        fields[n++] = value;
+    }
+    for (const char *const *c = changes; c && c[0]; c += 2)
+        if (strcmp(c[0], "maxReconsumeTimes") == 0) {
+            fields[n++] = code == REQ_SEND_MESSAGE ? c[0] : "l";
+            fields[n++] = c[1];
+        }
+    fields[n] = NULL;
+    return kit_send(code, flag, body, fields);
+}
+static const struct answer *ask(int32_t code, struct slice body, const char *const *changes)
+{
+    const struct answer *a = request(code, 0, body, changes);
+    kit_turn();
+    cr_assert(a->came && a->times == 1);
+    return a;
+}
+#define SEND(...) ask(REQ_SEND_MESSAGE_V2, SLICE_LIT("body"), (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL, NULL})
+#define SEND_BY(code, ...) ask(code, SLICE_LIT("body"), (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL, NULL})
+
+static int64_t max_of(const char *topic, int queue) { return message_store_max_offset(k.c.store, slice_str(topic), queue); }
+static void expect_refused(const struct answer *a, int32_t code, const char *words)
+{
+    EXPECT_CODE(a, code);
+    EXPECT_WORDS(a, words);
+    EXPECT_TEXT(ext(a, "MSG_REGION"), "DefaultRegion");
+    EXPECT_TEXT(ext(a, "TRACE_ON"), "true");
+    cr_expect(!has_ext(a, "msgId"));
+}
+static struct message only_record(const char *topic, int queue)
+{
+    struct message m[2];
+    const struct answer *a = kit_pull(topic, queue, 0, "*");
+    ASSERT_CODE(a, RES_SUCCESS);
+    cr_assert_eq(kit_records(a, m, 2), 1);
+    return m[0];
+}
+
+/* ---- what goes well ---- */
+Test(send, a_message_is_stored_as_it_came_and_answered_with_all_fields)
+{
+    const struct answer *a = SEND();
+    ASSERT_CODE(a, RES_SUCCESS);
+    cr_expect_eq(a->cmd.remark.p, NULL, "success has no remark");
+    EXPECT_TEXT(ext(a, "msgId"), "7F00000100002A9F0000000000000000");
+    cr_expect_eq(ext_i64(a, "queueId"), 0);
+    cr_expect_eq(ext_i64(a, "queueOffset"), 0);
+    EXPECT_TEXT(ext(a, "transactionId"), "id1");
+    EXPECT_TEXT(ext(a, "MSG_REGION"), "DefaultRegion");
+    EXPECT_TEXT(ext(a, "TRACE_ON"), "true");
+    struct message m = only_record("T", 0);
+    EXPECT_TEXT(m.body, "body");
+    EXPECT_TEXT(m.topic, "T");
+    EXPECT_TEXT(m.properties, "UNIQ_KEY\001id1\002CLUSTER\001DefaultCluster");
+    cr_expect(m.born_ms == 1700000000001 && m.store_ms == k.now_ms && m.born.port == 40112 && m.store.port == 10911 && m.reconsume_times == 0);
+}
+
+Test(send, long_and_short_names_mean_the_same)
+{
+    ASSERT_CODE(SEND_BY(REQ_SEND_MESSAGE, "flag", "5"), RES_SUCCESS);
+    ASSERT_CODE(SEND_BY(REQ_SEND_MESSAGE_V2, "flag", "5"), RES_SUCCESS);
+    ASSERT_CODE(SEND_BY(REQ_SEND_BATCH_MESSAGE, "flag", "5", "batch", "false"), RES_SUCCESS); /* the flag decides, not the code */
+    struct message m[4];
+    const struct answer *a = kit_pull("T", 0, 0, "*");
+    cr_assert_eq(kit_records(a, m, 4), 3);
+    for (int i = 0; i < 3; i++) {
+        cr_expect(m[i].flag == 5 && m[i].queue_off == i && slice_is(m[i].body, "body"));
+        EXPECT_TEXT(m[i].properties, "UNIQ_KEY\001id1\002CLUSTER\001DefaultCluster");
+    }
+}
+
+Test(send, a_binary_request_gets_a_binary_answer)
+{
+    k.serialize = SERIALIZE_BINARY;
+    const struct answer *a = SEND();
+    ASSERT_CODE(a, RES_SUCCESS);
+    cr_expect_eq(a->cmd.serialize, SERIALIZE_BINARY);
+    EXPECT_TEXT(ext(a, "transactionId"), "id1");
+}
+
+Test(send, wait_is_not_stored_and_cluster_is_ours)
+{
+    ASSERT_CODE(SEND("properties", "WAIT\001true\002CLUSTER\001theirs\002KEYS\001a b\002"), RES_SUCCESS);
+    EXPECT_TEXT(only_record("T", 0).properties, "KEYS\001a b\002CLUSTER\001DefaultCluster");
+}
+
+Test(send, without_properties_only_the_cluster_is_stored)
+{
+    const struct answer *a = SEND("properties", NULL);
+    ASSERT_CODE(a, RES_SUCCESS);
+    cr_expect(!has_ext(a, "transactionId"));
+    EXPECT_TEXT(only_record("T", 0).properties, "CLUSTER\001DefaultCluster");
+}
+
+Test(send, an_empty_body_is_a_message)
+{
+    ASSERT_CODE(ask(REQ_SEND_MESSAGE_V2, (struct slice){0}, NULL), RES_SUCCESS);
+    cr_expect_eq(only_record("T", 0).body.n, 0);
+}
+
+Test(send, a_compressed_message_keeps_its_flag_and_addresses_are_marked_by_us)
+{
+    ASSERT_CODE(SEND("sysFlag", "49"), RES_SUCCESS); /* 1 compressed; 16 and 32: IPv6 addresses, which they are not */
+    cr_expect_eq(only_record("T", 0).sys_flag, SYS_COMPRESSED);
+}
+
+/* ---- fields ---- */
+Test(send, a_missing_or_malformed_field_is_named)
+{
+    static const char *const must[] = {"topic", "queueId", "sysFlag", "bornTimestamp", "flag"};
+    for (size_t i = 0; i < sizeof must / sizeof *must; i++) {
+        char words[80];
+        snprintf(words, sizeof words, "field %s is missing", must[i]);
+        expect_refused(SEND(must[i], NULL), RES_SYSTEM_ERROR, words);
+        expect_refused(SEND_BY(REQ_SEND_MESSAGE, must[i], NULL), RES_SYSTEM_ERROR, words);
+    }
+    static const char *const numbers[] = {"queueId", "sysFlag", "bornTimestamp", "flag", "reconsumeTimes", "defaultTopicQueueNums", "maxReconsumeTimes"};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        char words[80];
+        snprintf(words, sizeof words, "field %s is not a number: 1x", numbers[i]);
+        expect_refused(SEND(numbers[i], "1x"), RES_SYSTEM_ERROR, words);
+    }
+    expect_refused(SEND("queueId", "99999999999"), RES_SYSTEM_ERROR, "field queueId is not a number");
+    cr_expect_eq(max_of("T", 0), 0);
+}
+
+Test(send, the_group_and_the_number_of_queues_may_be_absent)
+{
+    ASSERT_CODE(SEND("producerGroup", NULL, "defaultTopicQueueNums", NULL, "reconsumeTimes", NULL, "unitMode", NULL, "batch", NULL), RES_SUCCESS);
+    cr_expect_eq(topics_find(k.c.topics, SLICE_LIT("T"))->write_queues, 8, "the broker's defaultTopicQueueNums");
+}
+
+/* ---- topics ---- */
+Test(send, an_illegal_topic_is_refused_and_not_made)
+{
+    char longest[128 + 1];
+    memset(longest, 'x', 128);
+    longest[128] = 0;
+    size_t topics = topics_count(k.c.topics);
+    expect_refused(SEND("topic", ""), RES_SYSTEM_ERROR, "The specified topic is blank.");
+    expect_refused(SEND("topic", "  "), RES_SYSTEM_ERROR, "The specified topic is blank.");
+    expect_refused(SEND("topic", longest), RES_SYSTEM_ERROR, "The specified topic is longer than topic max length.");
+    expect_refused(SEND("topic", "a.b"), RES_SYSTEM_ERROR, "contains illegal characters, allowing only ^[%|a-zA-Z0-9_-]+$");
+    expect_refused(SEND("topic", "../../x"), RES_SYSTEM_ERROR, "contains illegal characters");
+    expect_refused(SEND("topic", "\xc3\xa9"), RES_SYSTEM_ERROR, "contains illegal characters");
+    cr_expect_eq(topics_count(k.c.topics), topics);
+    longest[127] = 0;
+    EXPECT_CODE(SEND("topic", longest), RES_SUCCESS);
+}
+
+Test(send, topics_of_the_system_cannot_be_sent_to)
+{
+    static const char *const reserved[] = {"SCHEDULE_TOPIC_XXXX", "RMQ_SYS_TRANS_HALF_TOPIC", "RMQ_SYS_TRANS_OP_HALF_TOPIC",
+                                           "TRANS_CHECK_MAX_TIME_TOPIC", "SELF_TEST_TOPIC", "OFFSET_MOVED_EVENT"};
+    for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
+        expect_refused(SEND("topic", reserved[i]), RES_NO_PERMISSION, "is forbidden");
+    EXPECT_CODE(SEND("topic", "TBW102"), RES_SUCCESS);
+    EXPECT_CODE(SEND("topic", "BenchmarkTest"), RES_SUCCESS);
+}
+
+Test(send, an_unknown_topic_is_made_with_the_smaller_number_of_queues)
+{
+    unsigned told = k.registered;
+    ASSERT_CODE(SEND("topic", "few", "defaultTopicQueueNums", "3", "queueId", "2"), RES_SUCCESS);
+    ASSERT_CODE(SEND("topic", "many", "defaultTopicQueueNums", "16", "queueId", "7", "unitMode", "true"), RES_SUCCESS);
+    const struct topic_config *few = topics_find(k.c.topics, SLICE_LIT("few")), *many = topics_find(k.c.topics, SLICE_LIT("many"));
+    cr_assert(few && few->read_queues == 3 && few->write_queues == 3 && few->perm == 6 && few->sys_flag == 0);
+    cr_assert(many && many->write_queues == 8 && many->sys_flag == 1);
+    cr_expect(k.registered > told, "name servers are to be told");
+}
+
+Test(send, a_topic_is_not_made_from_what_cannot_be_inherited)
+{
+    kit_topic("plain", 4, 6);
+    expect_refused(SEND("topic", "n1", "defaultTopic", "plain"), RES_TOPIC_NOT_EXIST, "topic[n1] not exist, apply first please!");
+    expect_refused(SEND("topic", "n2", "defaultTopic", "nobody"), RES_TOPIC_NOT_EXIST, "topic[n2] not exist");
+    expect_refused(SEND("topic", "n3", "defaultTopic", NULL), RES_TOPIC_NOT_EXIST, "topic[n3] not exist");
+    cr_expect(!topics_find(k.c.topics, SLICE_LIT("n1")));
+}
+
+Test(send, nothing_is_made_when_auto_creation_is_off)
+{
+    kit_start_with("autoCreateTopicEnable=false\n");
+    expect_refused(SEND(), RES_TOPIC_NOT_EXIST, "topic[T] not exist, apply first please!");
+    kit_topic("T", 1, 6);
+    EXPECT_CODE(SEND(), RES_SUCCESS);
+}
+
+/* ---- queues and permissions ---- */
+Test(send, a_queue_counts_to_the_larger_of_both_numbers)
+{
+    cr_assert(topics_put(k.c.topics, SLICE_LIT("T"), 4, 2, 6, 0, false, k.now_ms));
+    EXPECT_CODE(SEND("queueId", "3"), RES_SUCCESS);
+    expect_refused(SEND("queueId", "4"), RES_SYSTEM_ERROR, "request queueId[4] is illegal");
+    cr_expect_eq(max_of("T", 3), 1);
+}
+
+Test(send, a_negative_queue_is_any_that_may_be_written)
+{
+    cr_assert(topics_put(k.c.topics, SLICE_LIT("T"), 8, 3, 6, 0, false, k.now_ms));
+    for (int i = 0; i < 60; i++) {
+        const struct answer *a = SEND("queueId", i % 2 ? "-1" : "-2147483648");
+        ASSERT_CODE(a, RES_SUCCESS);
+        cr_assert(ext_i64(a, "queueId") >= 0 && ext_i64(a, "queueId") < 3);
+    }
+    cr_expect(max_of("T", 0) > 0 && max_of("T", 1) > 0 && max_of("T", 2) > 0 && max_of("T", 0) + max_of("T", 1) + max_of("T", 2) == 60);
+    cr_assert(topics_put(k.c.topics, SLICE_LIT("T"), 8, 0, 6, 0, false, k.now_ms));
+    expect_refused(SEND("queueId", "-1"), RES_SYSTEM_ERROR, "request queueId[-1] is illegal");
+}
+
+Test(send, the_write_permission_of_a_topic_is_the_clients_business)
+{
+    kit_topic("T", 1, 4);
+    EXPECT_CODE(SEND(), RES_SUCCESS);
+}
+
+Test(send, a_broker_without_write_permission_refuses_only_ordered_topics)
+{
+    k.config.broker_permission = PERM_READ;
+    EXPECT_CODE(SEND(), RES_SUCCESS);
+    cr_assert(topics_put(k.c.topics, SLICE_LIT("ordered"), 1, 1, 6, 0, true, k.now_ms));
+    expect_refused(SEND("topic", "ordered"), RES_NO_PERMISSION, "the broker[127.0.0.1] sending message is forbidden");
+}
+
+Test(send, nothing_is_taken_before_the_configured_time)
+{
+    k.config.start_accept_send_ms = k.now_ms + 1;
+    expect_refused(SEND(), RES_SYSTEM_ERROR, "broker unable to service, until");
+    k.now_ms++;
+    EXPECT_CODE(SEND(), RES_SUCCESS);
+}
+
+/* ---- sizes ---- */
+Test(send, a_body_may_be_as_large_as_the_setting_and_no_byte_larger)
+{
+    static char large[65537];
+    memset(large, 'b', sizeof large);
+    EXPECT_CODE(ask(REQ_SEND_MESSAGE_V2, slice_make(large, 65536), NULL), RES_SUCCESS);
+    expect_refused(ask(REQ_SEND_MESSAGE_V2, slice_make(large, 65537), NULL), RES_MESSAGE_ILLEGAL, "the message is illegal");
+    cr_expect_eq(max_of("T", 0), 1);
+}
+
+Test(send, properties_may_take_32767_bytes_with_what_we_add)
+{
+    static char props[40000];
+    const char *ours = "\002CLUSTER\001DefaultCluster";
+    size_t room = 32767 - strlen(ours);
+    memset(props, 'v', sizeof props);
+    memcpy(props, "k\001", 2);
+    props[room] = 0;
+    EXPECT_CODE(SEND("properties", props), RES_SUCCESS);
+    cr_expect_eq(only_record("T", 0).properties.n, 32767);
+    props[room] = 'v';
+    props[room + 1] = 0;
+    expect_refused(SEND("properties", props), RES_MESSAGE_ILLEGAL, "msg properties length");
+}
+
+/* ---- not yet ---- */
+Test(send, delayed_messages_and_transactions_are_refused_not_mistaken)
+{
+    expect_refused(SEND("properties", "DELAY\0013"), RES_MESSAGE_ILLEGAL, "delay");
+    expect_refused(SEND("properties", "DELAY\001x"), RES_MESSAGE_ILLEGAL, "delay");
+    expect_refused(SEND("properties", "TRAN_MSG\001true\002PGROUP\001g"), RES_NO_PERMISSION, "sending transaction message is forbidden");
+    expect_refused(SEND("sysFlag", "4"), RES_NO_PERMISSION, "sending transaction message is forbidden");
+    EXPECT_CODE(SEND("properties", "DELAY\0010"), RES_SUCCESS);
+    EXPECT_CODE(SEND("properties", "TRAN_MSG\001false"), RES_SUCCESS);
+    cr_expect_eq(max_of("T", 0), 2);
+}
+
+/* ---- retries and dead letters ---- */
+Test(send, a_retry_that_was_tried_too_often_goes_to_the_dead_letters)
+{
+    ASSERT_CODE(SEND("topic", "%RETRY%g", "reconsumeTimes", "2", "maxReconsumeTimes", "3"), RES_SUCCESS);
+    cr_expect_eq(max_of("%RETRY%g", 0), 1);
+    const struct answer *a = SEND("topic", "%RETRY%g", "reconsumeTimes", "3", "maxReconsumeTimes", "3");
+    ASSERT_CODE(a, RES_SUCCESS);
+    cr_expect(max_of("%RETRY%g", 0) == 1 && max_of("%DLQ%g", 0) == 1);
+    struct message m = only_record("%DLQ%g", 0);
+    cr_expect(m.reconsume_times == 3 && slice_is(m.body, "body"));
+    cr_expect_eq(topics_find(k.c.topics, SLICE_LIT("%DLQ%g"))->perm, 6);
+    ASSERT_CODE(SEND("topic", "%RETRY%g", "reconsumeTimes", "16"), RES_SUCCESS); /* the group's own limit */
+    cr_expect_eq(max_of("%DLQ%g", 0), 2);
+}
+
+Test(send, a_retry_of_an_unknown_group_is_refused_where_groups_do_not_make_themselves)
+{
+    kit_start_with("autoCreateSubscriptionGroup=false\n");
+    expect_refused(SEND("topic", "%RETRY%g"), RES_SUBSCRIPTION_GROUP_NOT_EXIST, "subscription group not exist, g");
+}
+
+/* ---- batches ---- */
+static void item(struct buf *out, const char *body, const char *props, int32_t flag)
+{
+    buf_u32(out, (uint32_t)(22 + strlen(body) + strlen(props)));
+    buf_u32(out, 0);
+    buf_u32(out, 0);
+    buf_u32(out, (uint32_t)flag);
+    buf_u32(out, (uint32_t)strlen(body));
+    buf_str(out, body);
+    buf_u16(out, (uint16_t)strlen(props));
+    buf_str(out, props);
+}
+static const struct answer *batch(int32_t code, struct buf *body, const char *const *changes)
+{
+    const char *all[16] = {"batch", "true"};
+    for (int i = 0; changes && changes[i]; i++)
+        all[2 + i] = changes[i];
+    const struct answer *a = ask(code, buf_view(body), all);
+    buf_free(body);
+    return a;
+}
+
+Test(send, a_batch_is_as_many_messages_side_by_side)
+{
+    static const int32_t codes[] = {REQ_SEND_BATCH_MESSAGE, REQ_SEND_MESSAGE_V2, REQ_SEND_MESSAGE}; /* C++ sends batches by 310 */
+    for (int c = 0; c < 3; c++) {
+        struct buf body = {0};
+        item(&body, "one", "KEYS\001k1", 1);
+        item(&body, "two", "", 2);
+        item(&body, "", "UNIQ_KEY\001own", 3);
+        const struct answer *a = batch(codes[c], &body, (const char *const[]){"properties", "UNIQ_KEY\001batch\002WAIT\001true", NULL});
+        ASSERT_CODE(a, RES_SUCCESS);
+        cr_expect_eq(ext_i64(a, "queueOffset"), 3 * c);
+        EXPECT_TEXT(ext(a, "transactionId"), "batch");
+        struct slice ids = ext(a, "msgId"), id;
+        struct message m[12];
+        cr_assert_eq(kit_records(kit_pull("T", 0, 3 * c, "*"), m, 12), 3);
+        for (int i = 0; i < 3; i++) {
+            int64_t at = -1;
+            struct host h;
+            cr_assert(slice_cut(&ids, ',', &id) && message_id_decode(id, &h, &at));
+            cr_expect(at == m[i].phys_off && m[i].queue_off == 3 * c + i && m[i].flag == i + 1);
+        }
+        cr_expect_eq(ids.p, NULL, "three ids and no more");
+        cr_expect(slice_is(m[0].body, "one") && slice_is(m[1].body, "two") && m[2].body.n == 0);
+        struct slice v;
+        cr_expect(prop_get(m[0].properties, "KEYS", &v) && slice_is(v, "k1"));
+        cr_expect(prop_get(m[0].properties, "UNIQ_KEY", &v) && slice_is(v, "batch"));
+        cr_expect(prop_get(m[2].properties, "UNIQ_KEY", &v) && slice_is(v, "own"));
+        cr_expect(prop_get(m[1].properties, "CLUSTER", &v) && slice_is(v, "DefaultCluster"));
+    }
+}
+
+Test(send, a_batch_that_does_not_decode_stores_nothing)
+{
+    struct buf body = {0};
+    item(&body, "one", "", 0);
+    buf_str(&body, "rest");
+    expect_refused(batch(REQ_SEND_BATCH_MESSAGE, &body, NULL), RES_MESSAGE_ILLEGAL, "the body is not a batch");
+    expect_refused(batch(REQ_SEND_BATCH_MESSAGE, &body, NULL), RES_MESSAGE_ILLEGAL, "the body is not a batch"); /* empty */
+    cr_expect_eq(max_of("T", 0), 0);
+}
+
+Test(send, a_batch_is_not_delayed_not_half_and_not_larger_than_one_message_may_be)
+{
+    struct buf body = {0};
+    item(&body, "one", "", 0);
+    expect_refused(batch(REQ_SEND_BATCH_MESSAGE, &body, (const char *const[]){"properties", "DELAY\0011", NULL}), RES_MESSAGE_ILLEGAL, "delayed");
+    item(&body, "one", "", 0);
+    expect_refused(batch(REQ_SEND_BATCH_MESSAGE, &body, (const char *const[]){"sysFlag", "4", NULL}), RES_MESSAGE_ILLEGAL, "transaction");
+    for (int i = 0; i < 3000; i++)
+        item(&body, "a body", "", 0);
+    expect_refused(batch(REQ_SEND_BATCH_MESSAGE, &body, NULL), RES_MESSAGE_ILLEGAL, "the message is illegal");
+    cr_expect_eq(max_of("T", 0), 0);
+}
+
+/* ---- when the answer leaves ---- */
+Test(send, no_answer_before_the_turn_wrote_the_record)
+{
+    struct answer *a = request(REQ_SEND_MESSAGE_V2, 0, SLICE_LIT("body"), NULL);
+    cr_expect(!a->came && max_of("T", 0) == 0);
+    kit_write_only();
+    cr_assert(a->came && a->code == RES_SUCCESS);
+    cr_expect_eq(max_of("T", 0), 1);
+}
+
+Test(send, a_oneway_send_is_stored_and_never_answered)
+{
+    struct answer *good = request(REQ_SEND_MESSAGE_V2, COMMAND_ONEWAY, SLICE_LIT("body"), NULL);
+    struct answer *bad = request(REQ_SEND_MESSAGE_V2, COMMAND_ONEWAY, SLICE_LIT("body"), (const char *const[]){"queueId", "99", NULL});
+    kit_pass(10000);
+    cr_expect(!good->came && good->times == 0 && !bad->came);
+    cr_expect_eq(max_of("T", 0), 1);
+    cr_expect_eq(ack_queue_count(k.c.acks), 0);
+}
+
+Test(send, with_sync_flush_the_answer_waits_for_the_medium)
+{
+    kit_start_with("flushDiskType=SYNC_FLUSH\n");
+    struct answer *patient = request(REQ_SEND_MESSAGE_V2, 0, SLICE_LIT("body"), NULL);
+    struct answer *hasty = request(REQ_SEND_MESSAGE_V2, 0, SLICE_LIT("body"), (const char *const[]){"properties", "WAIT\001false", NULL});
+    kit_write_only();
+    cr_expect(!patient->came && hasty->came && hasty->code == RES_SUCCESS, "WAIT=false does not wait");
+    kit_turn();
+    cr_assert(patient->came);
+    EXPECT_CODE(patient, RES_SUCCESS);
+}
+
+Test(send, a_flush_that_takes_too_long_is_told_with_all_fields)
+{
+    kit_start_with("flushDiskType=SYNC_FLUSH\nsyncFlushTimeout=5000\n");
+    struct answer *a = request(REQ_SEND_MESSAGE_V2, 0, SLICE_LIT("body"), NULL);
+    kit_write_only();
+    k.mono_ms += 4999;
+    ack_queue_deadlines(k.c.acks, k.mono_ms);
+    cr_expect(!a->came);
+    k.mono_ms += 1;
+    ack_queue_deadlines(k.c.acks, k.mono_ms);
+    cr_assert(a->came);
+    EXPECT_CODE(a, RES_FLUSH_DISK_TIMEOUT);
+    EXPECT_TEXT(ext(a, "msgId"), "7F00000100002A9F0000000000000000");
+    cr_expect(ext_i64(a, "queueId") == 0 && ext_i64(a, "queueOffset") == 0);
+    EXPECT_TEXT(ext(a, "transactionId"), "id1");
+    EXPECT_TEXT(ext(a, "MSG_REGION"), "DefaultRegion");
+    kit_turn();
+    cr_expect_eq(a->times, 1, "the flush that comes later says nothing more");
+}
+
+Test(send, a_sync_master_without_a_slave_says_so_with_all_fields)
+{
+    kit_start_with("brokerRole=SYNC_MASTER\n");
+    const struct answer *a = SEND();
+    EXPECT_CODE(a, RES_SLAVE_NOT_AVAILABLE);
+    EXPECT_TEXT(ext(a, "msgId"), "7F00000100002A9F0000000000000000");
+    EXPECT_TEXT(ext(a, "transactionId"), "id1");
+    EXPECT_CODE(SEND("properties", "WAIT\001false"), RES_SUCCESS);
+    cr_expect_eq(max_of("T", 0), 2);
+}
+
+Test(send, a_write_that_fails_is_never_success)
+{
+    ASSERT_CODE(SEND(), RES_SUCCESS);
+    fake_disk_fail(k.disk, FAKE_PWRITE, 1, -EIO, true);
+    const struct answer *a = SEND();
+    EXPECT_CODE(a, RES_SERVICE_NOT_AVAILABLE);
+    const struct answer *later = SEND();
+    EXPECT_CODE(later, RES_SERVICE_NOT_AVAILABLE);
+    cr_expect(later->remark[0] != 0);
+    cr_expect_eq(max_of("T", 0), 1);
+    ASSERT_CODE(kit_pull("T", 0, 0, "*"), RES_SUCCESS); /* reads go on */
+    fake_disk_fail(k.disk, FAKE_PWRITE, 0, 0, false);
+}
+
+Test(send, a_full_disk_is_a_refusal_with_words)
+{
+    ASSERT_CODE(SEND(), RES_SUCCESS);
+    fake_disk_room(k.disk, 5ull << 30, 100ull << 30);
+    kit_pass(60000);
+    kit_pass(60000);
+    const struct answer *a = SEND();
+    expect_refused(a, RES_SERVICE_NOT_AVAILABLE, "service not available now. ");
+    fake_disk_room(k.disk, 60ull << 30, 100ull << 30);
+    kit_pass(60000);
+    kit_pass(60000);
+    EXPECT_CODE(SEND(), RES_SUCCESS);
+}
+
+Test(send, counts_what_it_stored)
+{
+    SEND();
+    SEND();
+    cr_expect_eq(stats_total(k.c.stats, RATE_PUT), 2);
+    struct buf text = {0};
+    cr_expect(stats_encode(k.c.stats, SLICE_LIT("TOPIC_PUT_NUMS"), SLICE_LIT("T"), &text));
+    buf_free(&text);
+}
