@@ -12,6 +12,7 @@ const struct opt_row common_options[] = {
 const struct opt_row talk_options[] = {
     {OPT_NAMESRV, 'n', "namesrv", "ADDR", NULL, "name servers, host:port;host:port (default: $NAMESRV_ADDR, else 127.0.0.1:9876)"},
     {OPT_TIMEOUT, 0, "timeout", "MS", NULL, "how long to wait for one answer, in milliseconds (default: 3000)"},
+    {OPT_SET, 's', "set", "KEY=VALUE", NULL, "a setting of the client, see cmq(5); may be repeated"},
     {OPT_NONE, 0, NULL, NULL, NULL, NULL},
 };
 const struct opt_row list_options[] = {

@@ -56,23 +56,6 @@ const char *command_nearest(const char *word)
     return least < 3 ? best : NULL;
 }
 
-void help_overview(bool to_stdout)
-{
-    FILE *to = to_stdout ? stdout : stderr;
-    const char *bold = paint(to, PAINT_BOLD), *plain = paint(to, PAINT_PLAIN);
-    fprintf(to, "usage: cmq COMMAND ...\n\n");
-    for (const struct command *c = commands; c->name; c++) {
-        char usage[64];
-        snprintf(usage, sizeof usage, "%s%s%s", c->name, c->args[0] ? " " : "", c->args);
-        fprintf(to, "  %s%-20s%s %s\n", bold, usage, plain, c->summary);
-    }
-    fprintf(to, "\nOptions of commands that talk to servers:\n");
-    for (const struct opt_row *o = talk_options; o->id != OPT_NONE; o++)
-        fprintf(to, "  %s%c%s --%s %s\n      %s\n", o->letter ? "-" : " ", o->letter ? o->letter : ' ', o->letter ? "," : " ", o->name, o->arg, o->help);
-    fprintf(to, "\n`cmq help COMMAND` tells more, `man cmq` all. First steps: run `cmq up` in one terminal, `cmq send Test hello` in another.\n"
-                "Exit codes: 0 done, 1 refused, 2 usage, 3 unreachable, 4 partly done.\n");
-}
-
 static void print_option(void *arg, const struct opt_row *o)
 {
     FILE *to = arg;
@@ -83,6 +66,23 @@ static void print_option(void *arg, const struct opt_row *o)
     if (o->choices && o->id != OPT_FROM)
         fprintf(to, ": %s", o->choices);
     fputc('\n', to);
+}
+
+void help_overview(bool to_stdout)
+{
+    FILE *to = to_stdout ? stdout : stderr;
+    const char *bold = paint(to, PAINT_BOLD), *plain = paint(to, PAINT_PLAIN);
+    fprintf(to, "usage: cmq COMMAND ...\n\n");
+    for (const struct command *c = commands; c->name; c++) {
+        char usage[64];
+        snprintf(usage, sizeof usage, "%s%s%s", c->name, c->args[0] ? " " : "", c->args);
+        fprintf(to, "  %s%-22s%s %s\n", bold, usage, plain, c->summary);
+    }
+    fprintf(to, "\nOptions of commands that talk to servers:\n");
+    for (const struct opt_row *o = talk_options; o->id != OPT_NONE; o++)
+        print_option(to, o);
+    fprintf(to, "\n`cmq help COMMAND` tells more, `man cmq` all. First steps: run `cmq up` in one terminal, `cmq send Test hello` in another.\n"
+                "Exit codes: 0 done, 1 refused, 2 usage, 3 unreachable, 4 partly done.\n");
 }
 
 /* Words of a paragraph, in lines of at most 100 columns. */

@@ -10,6 +10,7 @@
 #include "client/admin/out.h"
 #include "client/admin/talk.h"
 
+enum { GIVE_UP = 10 };
 static const struct out_column cols[] = {{"msgId", "MESSAGE", 32, false},   {"sendStatus", "STATUS", 7, false}, {"brokerName", "BROKER", 10, false},
                                          {"queueId", "QUEUE", 5, true},     {"queueOffset", "OFFSET", 8, true}, {"offsetMsgId", "OFFSET ID", 0, false}};
 
@@ -83,12 +84,15 @@ static int send_lines(struct sender *s)
     size_t cap = 0;
     ssize_t n;
     uint64_t line = 0;
-    int first = DONE;
+    int first = DONE, in_a_row = 0;
     while (!s->out.failed && (n = getline(&text, &cap, stdin)) >= 0) {
         int rc = send_one(s, text, (size_t)n - (n > 0 && text[n - 1] == '\n'), ++line);
         first = first == DONE ? rc : first;
-        if (rc == UNREACHABLE || rc == USAGE)
+        in_a_row = rc == DONE ? 0 : in_a_row + 1;
+        if (rc == UNREACHABLE || in_a_row == GIVE_UP) {
+            say("The rest is not tried.");
             break;
+        }
     }
     if (ferror(stdin)) {
         complain(s->c, "cannot read standard input: %s", strerror(errno));

@@ -60,16 +60,13 @@ int exit_code_of(enum cmq_code code)
 int complain_error(const struct call *c, const struct cmq_error *err, const char *topic)
 {
     complain(c, "%s", err->words[0] ? err->words : cmq_code_name(err->code));
-    if (err->remark[0] && strstr(err->words, err->remark) == NULL)
-        say("  The server said: %s", err->remark);
+    bool missing = topic && (err->code == CMQ_ERR_NO_ROUTE || err->code == CMQ_ERR_NOT_FOUND);
+    if (err->remark[0] && strstr(err->words, err->remark) == NULL && !missing)
+        say("  The server said: %.*s", (int)strcspn(err->remark, "\r\n"), err->remark); /* Java appends links and stacks */
+    if (missing)
+        say("  `cmq topic list` shows the topics; `cmq topic create %s` makes this one.", topic);
     switch (err->code) {
-    case CMQ_ERR_UNREACHABLE:
-        say("  Asked: %s. Is a name server running there, and a broker? `cmq up` starts both; -n or NAMESRV_ADDR names another.", session_namesrv(c));
-        break;
-    case CMQ_ERR_NO_ROUTE:
-        if (topic)
-            say("  `cmq topic list` shows the topics; `cmq topic create %s` makes this one.", topic);
-        break;
+    case CMQ_ERR_UNREACHABLE: say("  Are the servers running? `cmq up` starts some; -n or NAMESRV_ADDR names the ones you mean."); break;
     case CMQ_ERR_TIMEOUT:
     case CMQ_ERR_CLOSED: say("  It is not known whether the server did it. --timeout waits longer."); break;
     case CMQ_ERR_FULL: say("  Try again later."); break;
@@ -93,6 +90,7 @@ int session_config(const struct call *c, struct cmq_config **out)
     struct cmq_error err = {0};
     int64_t ms;
     char text[32];
+    const char *pair;
     if (!call_number(c, OPT_TIMEOUT, 1, 600000, 3000, &ms))
         return USAGE;
     struct cmq_config *cfg = cmq_config_new();
@@ -106,6 +104,12 @@ int session_config(const struct call *c, struct cmq_config **out)
         code = cmq_config_set(cfg, "mqClientApiTimeout", text, &err);
     if (code == CMQ_OK)
         code = cmq_config_set(cfg, "sendMsgTimeout", text, &err);
+    for (int at = 0; code == CMQ_OK && (pair = call_next(c, OPT_SET, &at)) != NULL;) {
+        char key[64];
+        size_t n = strcspn(pair, "=");
+        snprintf(key, sizeof key, "%.*s", (int)(n < sizeof key ? n : sizeof key - 1), pair);
+        code = cmq_config_set(cfg, key, pair[n] ? pair + n + 1 : "", &err);
+    }
     if (code != CMQ_OK) {
         cmq_config_free(cfg);
         return complain_error(c, &err, NULL);

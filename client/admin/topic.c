@@ -149,6 +149,8 @@ static int dry_run(const struct call *c, struct cmq_admin *admin)
     return DONE;
 }
 
+static void nothing(void *arg, const struct cmq_route *r) { (void)arg, (void)r; }
+
 int cmd_topic_delete(const struct call *c)
 {
     struct cmq_admin *admin;
@@ -158,6 +160,8 @@ int cmd_topic_delete(const struct call *c)
         return rc;
     if (c->opt[OPT_DRY_RUN])
         rc = dry_run(c, admin);
+    else if (cmq_admin_topic_route(admin, c->arg[0], nothing, NULL, &err) == CMQ_ERR_NO_ROUTE || err.code == CMQ_ERR_NOT_FOUND)
+        rc = complain_error(c, &err, NULL); /* brokers delete what they do not have without a word */
     else if (cmq_admin_delete_topic(admin, c->opt[OPT_CLUSTER], c->arg[0], &err) != CMQ_OK)
         rc = complain_error(c, &err, NULL);
     else
