@@ -119,6 +119,8 @@ else
 fuzz: $(FUZZ:%=build/fuzz/fuzz-%) ## every tests/fuzz/NAME.c under clang's libFuzzer for FUZZ_SECONDS=60 each; FUZZ="NAME ..." chooses
 	@sh tests/fuzz/run $(FUZZ_SECONDS) $(FUZZ)
 endif
+demo: all ## a cluster of real processes, killed in parts on the way; checks its own claims
+	@sh deploy/demo $(OUT)
 compat: all ## Apache's published Java, Go and Node clients against our servers
 	@bash tests/compat/all $(OUT)
 format: ## rewrites the sources as .clang-format says
