@@ -133,11 +133,24 @@ compile_commands.json: ## for editors and clang tools
 	@{ echo '['; sep=; for f in $$(git ls-files '*.c'); do \
 	  printf '%s{"directory":"%s","file":"%s","command":"$(CC) %s -c %s"}\n' "$$sep" "$(CURDIR)" "$$f" '$(subst ",\",$(CFLAGS))' "$$f"; sep=,; done; echo ']'; } > $@
 
+DOCGEN := $(OUT)/docs/gen/config
+$(DOCGEN): $(OUT)/docs/gen/config.o $(OUT)/libbroker.a $(OUT)/libnamesrv.a $(OUT)/libclient.a $(OUT)/libcommon.a
+	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(LDLIBS) -o $@
+# DOCS_TO: where they go; tests/checks/generated.sh makes them elsewhere and compares
+DOCS_TO ?= docs
+docs: $(DOCGEN) $(OUT)/cmq ## docs/config.md and the manual pages, from the programs' tables
+	@mkdir -p $(DOCS_TO)/man
+	$(DOCGEN) markdown > $(DOCS_TO)/config.md
+	$(OUT)/cmq man > $(DOCS_TO)/man/cmq.1
+	$(DOCGEN) man client < docs/man/cmq.5.in > $(DOCS_TO)/man/cmq.5
+	$(DOCGEN) man namesrv < docs/man/mqnamesrv.8.in > $(DOCS_TO)/man/mqnamesrv.8
+	$(DOCGEN) man broker < docs/man/mqbroker.8.in > $(DOCS_TO)/man/mqbroker.8
+
 VERSION := $(shell cat VERSION)
 SHARE = $(DESTDIR)$(PREFIX)/share
 install: all ## DESTDIR= PREFIX=/usr/local: programs, library, headers, man pages, units, sample configs
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/include \
-	  $(SHARE)/cometmq/conf $(SHARE)/man/man1 $(SHARE)/man/man5 $(SHARE)/man/man8
+	  $(SHARE)/cometmq/conf $(SHARE)/man/man1 $(SHARE)/man/man3 $(SHARE)/man/man5 $(SHARE)/man/man8
 	install -m755 $(BINARIES) $(DESTDIR)$(PREFIX)/bin/
 	ln -sf cmq $(DESTDIR)$(PREFIX)/bin/mqadmin
 	install -m644 $(OUT)/libcmq.a $(DESTDIR)$(PREFIX)/lib/
@@ -147,7 +160,7 @@ install: all ## DESTDIR= PREFIX=/usr/local: programs, library, headers, man page
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|; s|@LIBS@|$(LDLIBS)|' deploy/pkgconfig/libcmq.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/libcmq.pc
 	for u in deploy/systemd/*.service; do sed 's|@PREFIX@|$(PREFIX)|' $$u > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$(basename $$u); done
 	cp -R deploy/conf/. $(SHARE)/cometmq/conf/
-	for m in docs/man/*.[158]; do s=$${m##*.}; install -m644 $$m $(SHARE)/man/man$$s/; done
+	for m in docs/man/*.[1358]; do s=$${m##*.}; install -m644 $$m $(SHARE)/man/man$$s/; done
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile
