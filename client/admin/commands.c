@@ -76,8 +76,8 @@ const struct command commands[] = {
      "Prints a line per message until Ctrl-C, --count or --idle ends it: when it was stored, broker:queue:offset, tag, keys, body. "
      "Without --group nobody's offsets are touched. Bytes that a terminal would obey are printed as \\xNN.",
      "cmq tail Orders --from first --count 10\ncmq tail Orders --filter 'new || paid' -o json", tail_options, true, true, 1, 1, cmd_tail},
-    {"topic list", "", "the topics", "Lists topics by name. Retry, dead-letter and system topics are shown with --all.", NULL, topic_list_options, true, true, 0, 0,
-     cmd_topic_list},
+    {"topic list", "", "the topics", "Lists topics by name. Retry, dead-letter and system topics are shown with --all.", NULL, topic_list_options, true, true,
+     0, 0, cmd_topic_list},
     {"topic create", "TOPIC", "makes a topic, or changes its queues",
      "Makes the topic on every master of the cluster and waits until each name server knows it.", "cmq topic create Orders --queues 4",
      topic_create_options, true, false, 1, 1, cmd_topic_create},
