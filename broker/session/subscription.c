@@ -8,61 +8,75 @@
 #include "common/base/mem.h"
 #include "common/protocol/message.h"
 
-static bool add_code(struct subscription *s, int32_t code)
+static enum mq_err add_code(struct subscription *s, int32_t code)
 {
     for (uint32_t i = 0; i < s->n_codes; i++)
         if (s->codes[i] == code)
-            return true;
+            return MQ_OK;
     if (s->n_codes >= SESSION_TAGS_MAX)
-        return false;
+        return MQ_ELIMIT;
     if ((s->n_codes & (s->n_codes - 1)) == 0) { /* at each power of two the room doubles */
         int32_t *more = mem_realloc(s->codes, (s->n_codes ? s->n_codes * 2 : 1) * sizeof *more);
         if (more == NULL)
-            return false;
+            return MQ_ENOMEM;
         s->codes = more;
     }
     s->codes[s->n_codes++] = code;
-    return true;
+    return MQ_OK;
 }
 
-static bool add_tag(struct subscription *s, struct slice tag)
+static enum mq_err add_tag(struct subscription *s, struct slice tag)
 {
     for (uint32_t i = 0; i < s->n_tags; i++)
         if (slice_is(tag, s->tags[i]))
-            return true;
+            return MQ_OK;
     if (s->n_tags >= SESSION_TAGS_MAX)
-        return false;
+        return MQ_ELIMIT;
     if ((s->n_tags & (s->n_tags - 1)) == 0) {
         char **more = mem_realloc(s->tags, (s->n_tags ? s->n_tags * 2 : 1) * sizeof *more);
         if (more == NULL)
-            return false;
+            return MQ_ENOMEM;
         s->tags = more;
     }
     char *copy = slice_dup(tag);
     if (copy)
         s->tags[s->n_tags++] = copy;
-    return copy != NULL;
+    return copy ? MQ_OK : MQ_ENOMEM;
 }
 
-bool subscription_parse_tags(struct slice expression, struct subscription *out)
+/* As Java's String.trim(): all that is not above a blank goes. */
+static struct slice trim(struct slice s)
 {
-    struct slice rest = expression;
+    while (s.n && s.p[0] <= ' ')
+        s = slice_from(s, 1);
+    while (s.n && s.p[s.n - 1] <= ' ')
+        s.n--;
+    return s;
+}
+
+static enum mq_err parse_tags(struct slice rest, struct subscription *out)
+{
     bool any = false;
     if (rest.n == 0 || slice_is(rest, "*"))
-        return true;
+        return MQ_OK;
     for (size_t from = 0, at = 0; at <= rest.n; at++) {
         bool end = at == rest.n, cut = at + 1 < rest.n && rest.p[at] == '|' && rest.p[at + 1] == '|';
         if (!end && !cut)
             continue;
-        struct slice piece = slice_make(rest.p + from, at - from), tag = slice_trim(piece);
+        struct slice piece = slice_make(rest.p + from, at - from), tag = trim(piece);
+        enum mq_err err = tag.n ? add_tag(out, tag) : MQ_OK;
+        if (err == MQ_OK && tag.n)
+            err = add_code(out, java_hash(tag));
+        if (err != MQ_OK)
+            return err;
         any = any || piece.n > 0;
-        if (tag.n && (!add_tag(out, tag) || !add_code(out, java_hash(tag))))
-            return false;
         from = at + 2;
         at++;
     }
-    return any;
+    return any ? MQ_OK : MQ_EMALFORMED;
 }
+
+bool subscription_parse_tags(struct slice expression, struct subscription *out) { return parse_tags(expression, out) == MQ_OK; }
 
 void subscription_fini(struct subscription *s)
 {
@@ -93,8 +107,9 @@ static enum mq_err read_codes(const json_t *set, struct subscription *out, struc
             return fault_set(why, MQ_EMALFORMED, 0, "codeSet[%zu] is no number", i);
         if (code < INT32_MIN || code > INT32_MAX)
             return fault_set(why, MQ_EMALFORMED, 0, "codeSet[%zu] is out of range", i);
-        if (!add_code(out, (int32_t)code))
-            return fault_set(why, MQ_ELIMIT, 0, "codeSet has more than %d codes", SESSION_TAGS_MAX);
+        enum mq_err err = add_code(out, (int32_t)code);
+        if (err != MQ_OK)
+            return fault_set(why, err, 0, "codeSet: at most %d codes", SESSION_TAGS_MAX);
     }
     return MQ_OK;
 }
@@ -106,8 +121,9 @@ static enum mq_err read_tags(const json_t *set, struct subscription *out, struct
     json_array_foreach(set, i, v) {
         if (!json_is_string(v))
             return fault_set(why, MQ_EMALFORMED, 0, "tagsSet[%zu] is no string", i);
-        if (!add_tag(out, slice_make(json_string_value(v), json_string_length(v))))
-            return fault_set(why, MQ_ELIMIT, 0, "tagsSet has more than %d tags", SESSION_TAGS_MAX);
+        enum mq_err err = add_tag(out, slice_make(json_string_value(v), json_string_length(v)));
+        if (err != MQ_OK)
+            return fault_set(why, err, 0, "tagsSet: at most %d tags", SESSION_TAGS_MAX);
     }
     return MQ_OK;
 }
@@ -130,9 +146,8 @@ static enum mq_err read_into(const json_t *o, struct subscription *out, struct f
     enum mq_err err = read_codes(json_object_get(o, "codeSet"), out, why);
     if (err != MQ_OK || !out->is_tag || out->class_filter || out->n_codes)
         return err == MQ_OK ? read_tags(json_object_get(o, "tagsSet"), out, why) : err;
-    if (!subscription_parse_tags(slice_str(out->sub_string), out))
-        return fault_set(why, MQ_EMALFORMED, 0, "subString of topic %.64s names no tag", out->topic);
-    return MQ_OK;
+    err = parse_tags(slice_str(out->sub_string), out);
+    return err == MQ_OK ? err : fault_set(why, err, 0, "subString of topic %.64s: at least one tag, at most %d", out->topic, SESSION_TAGS_MAX);
 }
 
 enum mq_err subscription_read(const json_t *o, struct subscription *out, struct fault *why)
