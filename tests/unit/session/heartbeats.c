@@ -94,16 +94,18 @@ Test(heartbeats, of_a_node_push_consumer_with_tags)
 /* librocketmq (Q2): ordinals, and sets that are empty are left out. */
 Test(heartbeats, with_ordinals_for_the_ways_of_consuming)
 {
-    cr_assert(beat_as(1, SLICE_LIT("{\"clientID\":\"10.0.0.9@4711#DEFAULT\",\"consumerDataSet\":[{\"consumeFromWhere\":4,\"consumeType\":1,\"groupName\":\"cpp\","
-                                   "\"messageModel\":1,\"subscriptionDataSet\":[{\"codeSet\":[\"2598919\"],\"subString\":\"TagA\",\"subVersion\":\"1795531385631\","
-                                   "\"tagsSet\":[\"TagA\"],\"topic\":\"t\"}]}]}\n"),
+    cr_assert(beat_as(1, SLICE_LIT("{\"clientID\":\"10.0.0.9@4711#DEFAULT\",\"consumerDataSet\":[{\"consumeFromWhere\":4,\"consumeType\":1,"
+                                   "\"groupName\":\"cpp\",\"messageModel\":1,\"subscriptionDataSet\":[{\"codeSet\":[\"2598919\"],\"subString\":\"TagA\","
+                                   "\"subVersion\":\"1795531385631\",\"tagsSet\":[\"TagA\"],\"topic\":\"t\"}]}]}\n"),
                       1, LANGUAGE_CPP, 333) == MQ_OK,
               "%s", why.what);
     struct consumer_group *g = group_of("cpp");
     cr_assert(g->type == CONSUME_PASSIVELY && g->model == MODEL_CLUSTERING && g->from == FROM_FIRST_OFFSET);
     const struct subscription *sub = subscription_in("cpp", "t");
     cr_assert(sub->version == 1795531385631 && sub->n_codes == 1 && sub->codes[0] == 2598919 && sub->is_tag);
-    cr_assert(beat(2, "{\"clientID\":\"x\",\"consumerDataSet\":[{\"consumeFromWhere\":0,\"consumeType\":0,\"groupName\":\"cpp2\",\"messageModel\":0}]}", 1) == MQ_OK);
+    cr_assert(beat(2, "{\"clientID\":\"x\",\"consumerDataSet\":[{\"consumeFromWhere\":0,\"consumeType\":0,\"groupName\":\"cpp2\","
+                      "\"messageModel\":0}]}",
+                   1) == MQ_OK);
     g = group_of("cpp2");
     cr_assert(g->type == CONSUME_ACTIVELY && g->model == MODEL_BROADCASTING && g->from == FROM_LAST_OFFSET);
 }
@@ -120,7 +122,8 @@ Test(heartbeats, with_names_in_any_case)
 
 Test(heartbeats, with_null_where_others_say_nothing)
 {
-    cr_assert(beat(1, "{\"clientID\":\"x\",\"producerDataSet\":null,\"consumerDataSet\":[{\"groupName\":\"g\",\"consumeType\":null,\"subscriptionDataSet\":null}]}",
+    cr_assert(beat(1, "{\"clientID\":\"x\",\"producerDataSet\":null,\"consumerDataSet\":[{\"groupName\":\"g\",\"consumeType\":null,"
+                      "\"subscriptionDataSet\":null}]}",
                    1) == MQ_OK);
     cr_assert(group_of("g")->type == CONSUME_PASSIVELY);
 }

@@ -119,7 +119,8 @@ Test(subscription, a_client_without_codes_gets_those_of_its_expression)
 Test(subscription, all_and_class_filters_match_everything_blanks_nothing)
 {
     struct subscription all = read("{\"topic\":\"t\",\"subString\":\"*\"}", MQ_OK), none = read("{\"topic\":\"t\",\"subString\":\"   \"}", MQ_OK),
-                        absent = read("{\"topic\":\"t\"}", MQ_OK), class = read("{\"topic\":\"t\",\"subString\":\"org.Filter\",\"classFilterMode\":true}", MQ_OK);
+                        absent = read("{\"topic\":\"t\"}", MQ_OK),
+                        class = read("{\"topic\":\"t\",\"subString\":\"org.Filter\",\"classFilterMode\":true}", MQ_OK);
     cr_assert(subscription_matches(&all, 0) && subscription_matches(&all, 2598919) && subscription_matches(&absent, 5));
     cr_assert(!subscription_matches(&none, 0) && !subscription_matches(&none, 2598919));
     cr_assert(subscription_matches(&class, 7) && class.n_codes == 0);
