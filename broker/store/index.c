@@ -5,12 +5,12 @@
  * takes the flight from a work that has not begun, or waits for one that is under way. That is back-pressure: memory is bounded and no key is lost.
  * Works are only submitted after the first tick(), because recovery adds keys before anybody runs works; until then add() writes inline.
  *
- *   I1  a key is in files below `seen`, in flight[from..n), or in waiting: exactly one of them.   (test: unit/index find, ...)
+ *   I1  a key is in files below `seen`, in flight[from..n), or in waiting: exactly one of them.   (test: unit/index index_find, a_query_sees_what_was_added_in_any_order_of_works)
  *   I2  the writer and the flight's progress belong to who holds `lock`; a sync happens outside it, on a descriptor of its own.
  *   I3  reached() never passes a key that is not in a file.
  * A failed write is repeated, as writing a batch again gives the same bytes; the keys stay where queries see them. When the list is full
  * and the write fails again, or a sync fails (the kernel may have dropped the pages), the index is FAILED: no more keys, one line in the
- * log, queries go on with what is there; the next start fills the gap from reached().          (test: unit/index fail, ...) */
+ * log, queries go on with what is there; the next start fills the gap from reached().          (tests: unit/index index_fail) */
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -60,6 +60,7 @@ struct msg_index {
     struct list doomed;            /* files to be unlinked */
     char sync_path[INDEX_PATH_MAX];
     int64_t sync_ms;               /* synced_ms after it */
+    bool sync_lost;                /* see index_sync() */
     struct fault write_fault, sync_fault;
 };
 
@@ -276,7 +277,7 @@ static void work_run(struct store_work *w)
     pthread_mutex_unlock(&x->lock);
     x->want_sync = sync;
     if (sync)
-        index_sync(&x->io, x->sync_path, &x->sync_fault);
+        index_sync(&x->io, x->sync_path, &x->sync_lost, &x->sync_fault);
 }
 
 static void submit(struct msg_index *x);
@@ -289,18 +290,34 @@ static bool has_file(const struct msg_index *x, const char *path) /* else it was
     return false;
 }
 
+static void sync_failed(struct msg_index *x)
+{
+    char words[320];
+    if (x->sync_lost) {
+        fail(x, &x->sync_fault);
+        return;
+    }
+    log_error("index", "file is not synced, it is tried again reason=\"%s\"", fault_text(&x->sync_fault, words, sizeof words));
+    pthread_mutex_lock(&x->lock);
+    x->writer.unsynced = true;
+    pthread_mutex_unlock(&x->lock);
+}
+
 static void work_done(struct store_work *w)
 {
     struct msg_index *x = CONTAINER_OF(w, struct msg_index, work);
     owner_assert(&x->owner);
     pthread_mutex_lock(&x->lock);
     publish(x);
+    bool lost = x->writer.lost;
     pthread_mutex_unlock(&x->lock);
     x->busy = false;
     note_write(x, &x->write_fault);
+    if (lost)
+        fail(x, &x->write_fault);
     if (x->want_sync && has_file(x, x->sync_path)) {
         if (x->sync_fault.err != MQ_OK)
-            fail(x, &x->sync_fault);
+            sync_failed(x);
         else if (x->sync_ms > x->synced_ms)
             x->synced_ms = x->sync_ms;
     }
@@ -363,7 +380,7 @@ void msg_index_close(struct msg_index *x)
     owner_assert(&x->owner);
     if (!x->failed && (x->waiting.n > 0 || x->flight.n > 0) && write_inline(x, &why) != MQ_OK)
         fail(x, &why);
-    if (!x->failed && x->writer.last != NULL && x->writer.unsynced && index_sync(&x->io, x->writer.last->path, &why) != MQ_OK)
+    if (!x->failed && x->writer.last != NULL && x->writer.unsynced && index_sync(&x->io, x->writer.last->path, &x->sync_lost, &why) != MQ_OK)
         fail(x, &why);
     unlink_all(&x->io, &x->condemned);
     free_all(x);
@@ -437,29 +454,27 @@ void msg_index_truncate(struct msg_index *x, uint64_t max_phys)
     pthread_mutex_lock(&x->lock);
     cut_batch(&x->flight, x->at, max);
     publish(x);
-    bool whole = true; /* nothing below max is lost */
-    struct list gone;
-    list_init(&gone);
     for (struct index_file *f; (f = last_file(x)) != NULL && f->now.next > 1 && f->now.end_phys >= max;) {
-        index_writer_close(&x->writer);
-        list_remove(&f->node);
-        x->n_files--;
-        list_push_back(&gone, &f->node);
-        whole = false;
-    }
-    x->writer.last = last_file(x);
-    if (!whole) { /* what is in memory would leave a gap */
-        x->waiting.n = x->flight.n = x->flight.from = x->at = 0;
-        x->pending = false;
-    }
-    pthread_mutex_unlock(&x->lock);
-    unlink_all(&x->io, &gone); /* here, not by a work: the next file may get the name */
-    if (!whole) {
         struct fault why;
         char words[320];
-        if (resume(x, &why) != MQ_OK)
-            log_warn("index", "newest record not read, its keys may be there twice reason=\"%s\"", fault_text(&why, words, sizeof words));
+        bool keep;
+        index_writer_close(&x->writer);
+        if (index_cut(&x->io, x->geo, f, max, &keep, &why) != MQ_OK) { /* places that mean other records now are worse than none */
+            log_error("index", "file is deleted and its keys are lost reason=\"%s\"", fault_text(&why, words, sizeof words));
+            x->io.unlink(x->io.ctx, f->path);
+            keep = false;
+        }
+        f->seen = f->now;
+        x->writer.unsynced = true;
+        if (keep)
+            break;
+        list_remove(&f->node);
+        mem_free(f);
+        x->n_files--;
+        x->writer.last = last_file(x);
     }
+    pthread_mutex_unlock(&x->lock);
+    x->resume_have = x->next_place < max ? x->resume_have : 0;
     x->next_place = x->next_place < max ? x->next_place : max;
     x->after = x->after < max_phys ? x->after : max_phys;
 }

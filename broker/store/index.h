@@ -1,7 +1,7 @@
 /* index.h - messages by key: Apache's index files (inventory e.4), filled behind the log.
  * Thread: core adds entries to a bounded list; files are written by works of LANE_CHORE. A query sees all entries added before it:
  * those in memory and those in files. Only hashes are stored; the reader of the records compares keys.
- * The list holds 64 Ki keys; when it is full, msg_index_add() writes it on the calling thread before it goes on (back-pressure): no key is
+ * The list holds 128 Ki keys; when it is full, msg_index_add() writes it on the calling thread before it goes on (back-pressure): no key is
  * lost. Works are submitted after the first msg_index_tick() only; until then (recovery) add writes by itself. */
 #ifndef BROKER_STORE_INDEX_H
 #define BROKER_STORE_INDEX_H
@@ -10,7 +10,8 @@
 
 struct msg_index;
 /* Opens index/ beneath io's root; exec NULL: works run inline. MQ_ECORRUPT: a file's size is not the configuration's.
- * After an unclean stop files whose end is newer than checkpoint_ms are deleted (inventory e.4). */
+ * After an unclean stop the last file, and those whose end is newer than checkpoint_ms, keep the entries that prove right; Apache deletes
+ * those files (inventory e.4), and the keys with them. */
 enum mq_err msg_index_open(const struct store_io *io, const struct store_exec *exec, uint32_t slots, uint32_t entries, bool clean, int64_t checkpoint_ms,
                            struct msg_index **out, struct fault *why);
 /* Adds the keys of one record: UNIQ_KEY and each token of KEYS. Skips rollback records, and what is there already: records come in
@@ -30,8 +31,7 @@ enum mq_err msg_index_find(struct msg_index *x, struct slice topic, struct slice
                            uint32_t *n, int64_t *last_ms, int64_t *last_phys);
 int64_t msg_index_synced_ms(const struct msg_index *x); /* store_ms of the newest synced entry: checkpoint field 3 */
 void msg_index_min_phys(struct msg_index *x, uint64_t min_phys); /* deletes files wholly below, never the last */
-/* Forgets what lies at or beyond max_phys, waiting or in files. Files that hold such entries go as a whole: msg_index_reached() may fall
- * below max_phys, and records from there on must be added again. */
+/* Forgets what lies at or beyond max_phys, waiting or in files, which may be written to on the calling thread. */
 void msg_index_truncate(struct msg_index *x, uint64_t max_phys);
 size_t msg_index_memory(const struct msg_index *x);
 /* Writes and syncs all on the calling thread, frees. All submitted works must have run. NULL allowed. */

@@ -2,12 +2,13 @@
  *
  * header 40 | slots x 4 | entries x 20. A slot holds the number of its newest entry, an entry the number of the one before it in
  * its slot. The file is sparse: only touched bytes are written. Slots of a batch are scattered over 20 MB, so a batch is sorted
- * by page of the slot table, and a page is read and written once per batch instead of once per key.
+ * by chunk of the slot table, and a chunk is read and written once per batch instead of once per key. A chunk is a page; in a large
+ * batch, which touches nearly every page, it is 64 KiB (ext4 with large folios pays per call, not per byte).
  *
  *   I1  the order is entries, slots, header: whoever follows a slot finds the entry there, and what the header counts is complete.
  *   I2  a slot may point at or beyond the header's count: a batch that is under way, or one that failed half-way. Such entries are
  *       passed over towards older ones, so that the chain behind them is not lost, and adding the batch again gives the same bytes.
- *                                                            (test: unit/index fail, every_failing_write_is_made_good)
+ *                                                            (test: unit/index index_fail, every_failing_write_is_told_once_and_made_good)
  *   I3  links only lead to smaller numbers: a damaged file cannot make a reader run in circles.      (test: fuzz/index_file)
  * Seconds, not milliseconds, are stored: an entry counts as in a window when its second touches the window, so nothing in the window is
  * missed (Apache, which compares the second's start, misses what lies in the window's first second). */
@@ -82,13 +83,6 @@ struct index_header index_header_decode(const uint8_t in[INDEX_HEADER], struct i
     return h;
 }
 
-static uint64_t slot_off(uint32_t slot) { return INDEX_HEADER + (uint64_t)slot * INDEX_SLOT; }
-
-static uint64_t entry_off(struct index_geometry g, uint32_t number)
-{
-    return INDEX_HEADER + (uint64_t)g.slots * INDEX_SLOT + (uint64_t)number * INDEX_ENTRY;
-}
-
 /* Reads all n bytes; what lies behind the end of a cut file reads as zeros. */
 static int read_at(const struct store_io *io, int fd, void *to, size_t n, uint64_t off)
 {
@@ -120,7 +114,7 @@ static int skip_unborn(const struct store_io *io, int fd, struct index_geometry 
             *v = 0;
             break;
         }
-        int r = read_at(io, fd, before, sizeof before, entry_off(g, *v) + 16);
+        int r = read_at(io, fd, before, sizeof before, index_entry_off(g, *v) + 16);
         if (r < 0)
             return r;
         uint32_t next = load_u32(before);
@@ -131,46 +125,46 @@ static int skip_unborn(const struct store_io *io, int fd, struct index_geometry 
 
 /* ---- adding ---- */
 
+enum { CHUNK_SMALL_BITS = 12, CHUNK_LARGE_BITS = 16, LARGE_BATCH = 8192 };
+
 struct index_scratch { /* of one batch */
-    uint32_t pages;                      /* of the slot table */
-    uint32_t *bucket;                    /* pages + 1: where a page's keys start in `order` */
-    uint32_t order[INDEX_WAITING_MAX];   /* keys sorted by page, otherwise as they came */
+    unsigned bits;                       /* log2 of a chunk's bytes */
+    uint32_t chunks;                     /* of the slot table */
+    uint32_t order[INDEX_WAITING_MAX];   /* keys sorted by chunk, otherwise as they came */
     uint8_t entries[INDEX_WAITING_MAX * INDEX_ENTRY];
-    uint32_t buckets[];
+    uint8_t chunk[1 << CHUNK_LARGE_BITS];
+    uint32_t bucket[];                   /* chunks + 1: where a chunk's keys start in `order` */
 };
 
-static uint32_t page_of(uint32_t slot) { return (uint32_t)(slot_off(slot) / INDEX_PAGE); }
+static uint32_t chunk_of(uint32_t slot, unsigned bits) { return (uint32_t)(index_slot_off(slot) >> bits); }
 
 size_t index_scratch_bytes(struct index_geometry g)
 {
-    return sizeof(struct index_scratch) + ((size_t)page_of(g.slots) + 2) * sizeof(uint32_t);
+    return sizeof(struct index_scratch) + ((size_t)chunk_of(g.slots, CHUNK_SMALL_BITS) + 2) * sizeof(uint32_t);
 }
 
 struct index_scratch *index_scratch_new(struct index_geometry g)
 {
-    struct index_scratch *s = mem_alloc(index_scratch_bytes(g)); /* not zeroed: pages that no batch needs are never touched */
-    if (s != NULL) {
-        s->pages = page_of(g.slots) + 1;
-        s->bucket = s->buckets;
-    }
-    return s;
+    return mem_alloc(index_scratch_bytes(g)); /* not zeroed: memory that no batch needs is never touched */
 }
 
-static void sort_by_page(struct index_scratch *s, struct index_geometry g, const struct index_key *keys, size_t n)
+static void sort_by_chunk(struct index_scratch *s, struct index_geometry g, const struct index_key *keys, size_t n)
 {
-    memset(s->bucket, 0, ((size_t)s->pages + 1) * sizeof *s->bucket);
+    s->bits = n < LARGE_BATCH ? CHUNK_SMALL_BITS : CHUNK_LARGE_BITS;
+    s->chunks = chunk_of(g.slots, s->bits) + 1;
+    memset(s->bucket, 0, ((size_t)s->chunks + 1) * sizeof *s->bucket);
     for (size_t i = 0; i < n; i++)
-        s->bucket[page_of(keys[i].hash % g.slots) + 1]++;
-    for (uint32_t p = 0; p < s->pages; p++)
-        s->bucket[p + 1] += s->bucket[p];
+        s->bucket[chunk_of(keys[i].hash % g.slots, s->bits) + 1]++;
+    for (uint32_t c = 0; c < s->chunks; c++)
+        s->bucket[c + 1] += s->bucket[c];
     for (size_t i = 0; i < n; i++)
-        s->order[s->bucket[page_of(keys[i].hash % g.slots)]++] = (uint32_t)i;
-    for (uint32_t p = s->pages; p > 0; p--) /* each start has moved to the next one's */
-        s->bucket[p] = s->bucket[p - 1];
+        s->order[s->bucket[chunk_of(keys[i].hash % g.slots, s->bits)]++] = (uint32_t)i;
+    for (uint32_t c = s->chunks; c > 0; c--) /* each start has moved to the next one's */
+        s->bucket[c] = s->bucket[c - 1];
     s->bucket[0] = 0;
 }
 
-struct span { /* the slots that one page's keys touch */
+struct span { /* the slots that one chunk's keys touch */
     uint32_t lo, hi;
 };
 
@@ -187,36 +181,35 @@ static struct span span_of(struct index_geometry g, const struct index_key *keys
 
 static size_t span_bytes(struct span s) { return ((size_t)(s.hi - s.lo) + 1) * INDEX_SLOT; }
 
-/* Finds what each of one page's keys has before it in its slot. */
-static int link_page(const struct store_io *io, int fd, struct index_geometry g, struct index_header *h, const struct index_key *keys, const uint32_t *order,
-                     size_t n, uint8_t *entries)
+/* Finds what each of one chunk's keys has before it in its slot. */
+static int link_chunk(const struct store_io *io, int fd, struct index_geometry g, struct index_header *h, const struct index_key *keys,
+                      const uint32_t *order, size_t n, struct index_scratch *scratch)
 {
-    uint8_t page[INDEX_PAGE];
     struct span s = span_of(g, keys, order, n);
-    int r = read_at(io, fd, page, span_bytes(s), slot_off(s.lo));
+    int r = read_at(io, fd, scratch->chunk, span_bytes(s), index_slot_off(s.lo));
     for (size_t i = 0; r == 0 && i < n; i++) {
         uint32_t slot = keys[order[i]].hash % g.slots, number = h->next + order[i];
-        uint8_t *at = page + (size_t)(slot - s.lo) * INDEX_SLOT;
+        uint8_t *at = scratch->chunk + (size_t)(slot - s.lo) * INDEX_SLOT;
         uint32_t v = load_u32(at);
         /* from this batch, or a trace of one that was not finished? */
         bool ours = v >= h->next && v < number && keys[v - h->next].hash % g.slots == slot;
         if (!ours)
             r = skip_unborn(io, fd, g, h->next, &v);
-        put_u32(entries + (size_t)order[i] * INDEX_ENTRY + 16, v);
+        put_u32(scratch->entries + (size_t)order[i] * INDEX_ENTRY + 16, v);
         put_u32(at, number);
         h->slots_used += v == 0;
     }
     return r;
 }
 
-static int write_page(const struct store_io *io, int fd, struct index_geometry g, uint32_t first, const struct index_key *keys, const uint32_t *order, size_t n)
+static int write_chunk(const struct store_io *io, int fd, struct index_geometry g, uint32_t first, const struct index_key *keys, const uint32_t *order,
+                       size_t n, uint8_t *chunk)
 {
-    uint8_t page[INDEX_PAGE];
     struct span s = span_of(g, keys, order, n);
-    int r = s.lo == s.hi ? 0 : read_at(io, fd, page, span_bytes(s), slot_off(s.lo));
+    int r = s.lo == s.hi ? 0 : read_at(io, fd, chunk, span_bytes(s), index_slot_off(s.lo));
     for (size_t i = 0; i < n; i++)
-        put_u32(page + (size_t)(keys[order[i]].hash % g.slots - s.lo) * INDEX_SLOT, first + order[i]);
-    return r < 0 ? r : write_at(io, fd, page, span_bytes(s), slot_off(s.lo));
+        put_u32(chunk + (size_t)(keys[order[i]].hash % g.slots - s.lo) * INDEX_SLOT, first + order[i]);
+    return r < 0 ? r : write_at(io, fd, chunk, span_bytes(s), index_slot_off(s.lo));
 }
 
 static uint32_t seconds_since(const struct index_header *h, int64_t ms)
@@ -250,16 +243,16 @@ int index_file_add(const struct store_io *io, int fd, struct index_geometry g, s
     struct index_header next = *h;
     uint8_t head[INDEX_HEADER];
     int r = 0;
-    sort_by_page(s, g, keys, n);
+    sort_by_chunk(s, g, keys, n);
     encode_entries(&next, keys, n, s->entries);
-    for (uint32_t p = 0; r == 0 && p < s->pages; p++)
-        if (s->bucket[p + 1] > s->bucket[p])
-            r = link_page(io, fd, g, &next, keys, s->order + s->bucket[p], s->bucket[p + 1] - s->bucket[p], s->entries);
+    for (uint32_t c = 0; r == 0 && c < s->chunks; c++)
+        if (s->bucket[c + 1] > s->bucket[c])
+            r = link_chunk(io, fd, g, &next, keys, s->order + s->bucket[c], s->bucket[c + 1] - s->bucket[c], s);
     if (r == 0)
-        r = write_at(io, fd, s->entries, n * INDEX_ENTRY, entry_off(g, h->next));
-    for (uint32_t p = 0; r == 0 && p < s->pages; p++)
-        if (s->bucket[p + 1] > s->bucket[p])
-            r = write_page(io, fd, g, h->next, keys, s->order + s->bucket[p], s->bucket[p + 1] - s->bucket[p]);
+        r = write_at(io, fd, s->entries, n * INDEX_ENTRY, index_entry_off(g, h->next));
+    for (uint32_t c = 0; r == 0 && c < s->chunks; c++)
+        if (s->bucket[c + 1] > s->bucket[c])
+            r = write_chunk(io, fd, g, h->next, keys, s->order + s->bucket[c], s->bucket[c + 1] - s->bucket[c], s->chunk);
     next.next += (uint32_t)n;
     index_header_encode(head, &next);
     if (r == 0)
@@ -282,7 +275,7 @@ bool index_want_take(struct index_want *w, int64_t place)
 
 struct window { /* entries that were read together: a busy key's entries are neighbours */
     uint32_t from, n;
-    uint8_t bytes[INDEX_PAGE * 2 / INDEX_ENTRY * INDEX_ENTRY];
+    uint8_t bytes[8192 / INDEX_ENTRY * INDEX_ENTRY];
 };
 
 static int window_at(const struct store_io *io, int fd, struct index_geometry g, struct window *w, uint32_t number, const uint8_t **out)
@@ -291,7 +284,7 @@ static int window_at(const struct store_io *io, int fd, struct index_geometry g,
         uint32_t cap = (uint32_t)(sizeof w->bytes / INDEX_ENTRY);
         w->from = number >= cap ? number - cap + 1 : 0; /* it ends with the one wanted: chains lead backwards */
         w->n = number - w->from + 1;
-        int r = read_at(io, fd, w->bytes, (size_t)w->n * INDEX_ENTRY, entry_off(g, w->from));
+        int r = read_at(io, fd, w->bytes, (size_t)w->n * INDEX_ENTRY, index_entry_off(g, w->from));
         if (r < 0) {
             w->n = 0;
             return r;
@@ -305,7 +298,7 @@ int index_file_find(const struct store_io *io, int fd, struct index_geometry g, 
 {
     uint8_t slot[INDEX_SLOT];
     struct window win = {0, 0, {0}};
-    int r = read_at(io, fd, slot, sizeof slot, slot_off(w->hash % g.slots));
+    int r = read_at(io, fd, slot, sizeof slot, index_slot_off(w->hash % g.slots));
     uint32_t number = load_u32(slot);
     if (r == 0)
         r = skip_unborn(io, fd, g, h->next, &number);

@@ -4,8 +4,7 @@
  * files start in one millisecond, the last name plus one is taken (Apache reads a name only as a number).
  * A file that became full is synced before the next one is written: only the last file of a row can have unsynced bytes.
  *
- * After an unclean stop the files whose end is newer than the checkpoint are deleted, as Apache does: pages reach the disk in any order, so
- * a slot may be there without its entry. Their keys are added again from the log.          (test: unit/index open, ...)
+ * After an unclean stop the last file, and those whose end is newer than the checkpoint, are cut to what can be trusted (index_repair.c).
  * A file of another size than the configuration's stops the start: its slots would be read as entries. */
 #include <assert.h>
 #include <errno.h>
@@ -88,7 +87,7 @@ static enum mq_err next_file(struct index_writer *w, int64_t now_ms, struct list
     return MQ_OK;
 }
 
-enum mq_err index_sync(const struct store_io *io, const char *path, struct fault *why)
+enum mq_err index_sync(const struct store_io *io, const char *path, bool *lost, struct fault *why)
 {
     int fd = io->open(io->ctx, path, STORE_OPEN_WRITE);
     int r = fd < 0 ? fd : io->datasync(io->ctx, fd);
@@ -96,6 +95,7 @@ enum mq_err index_sync(const struct store_io *io, const char *path, struct fault
         io->close(io->ctx, fd);
     if (r >= 0)
         r = io->sync_dir(io->ctx, INDEX_DIR);
+    *lost = fd >= 0 && r < 0;
     return r < 0 ? index_fault(why, r, "sync", path) : MQ_OK;
 }
 
@@ -106,7 +106,7 @@ static enum mq_err ready(struct index_writer *w, int64_t now_ms, struct list *ma
         return next_file(w, now_ms, made, why);
     if (w->last->now.next >= w->geo.entries) {
         if (w->unsynced) {
-            enum mq_err err = index_sync(&w->io, w->last->path, why);
+            enum mq_err err = index_sync(&w->io, w->last->path, &w->lost, why);
             if (err != MQ_OK)
                 return err;
             w->unsynced = false;
@@ -123,7 +123,7 @@ enum mq_err index_writer_add(struct index_writer *w, const struct index_key *key
 {
     struct fault own = {0};
     why = why ? why : &own;
-    while (*at < n) {
+    while (*at < n && !w->lost) {
         enum mq_err err = ready(w, now_ms > 0 ? now_ms : keys[*at].ms, made, why);
         if (err != MQ_OK)
             return err;
@@ -134,7 +134,7 @@ enum mq_err index_writer_add(struct index_writer *w, const struct index_key *key
             return index_fault(why, r, "write", w->last->path);
         *at += take;
     }
-    return MQ_OK;
+    return *at == n ? MQ_OK : fault_set(why, MQ_EFAILED, 0, "index");
 }
 
 /* ---- loading ---- */
@@ -160,12 +160,43 @@ static void take_name(void *arg, const char *name, bool is_dir)
 
 static int by_name(const void *a, const void *b) { return memcmp(a, b, INDEX_NAME_DIGITS); }
 
-/* MQ_OK with *keep false: the file is gone, or was made but never sized. */
-static enum mq_err load_file(const struct store_io *io, struct index_geometry g, bool clean, int64_t checkpoint_ms, struct index_file *f, bool *keep,
+enum mq_err index_cut(const struct store_io *io, struct index_geometry g, struct index_file *f, int64_t max_phys, bool *keep, struct fault *why)
+{
+    uint32_t had = f->now.next;
+    int fd = io->open(io->ctx, f->path, STORE_OPEN_WRITE);
+    int r = fd < 0 ? fd : index_file_cut(io, fd, g, &f->now, max_phys);
+    if (fd >= 0)
+        io->close(io->ctx, fd);
+    *keep = true;
+    if (r < 0)
+        return index_fault(why, r, "cut", f->path);
+    if (f->now.next < had)
+        log_info("index", "file cut path=%s keys=%" PRIu32 " of=%" PRIu32 " end_phys=%" PRId64, f->path, f->now.next - 1, had - 1, f->now.end_phys);
+    if (f->now.next > 1)
+        return MQ_OK;
+    *keep = false;
+    r = io->unlink(io->ctx, f->path);
+    return r < 0 ? index_fault(why, r, "unlink", f->path) : MQ_OK;
+}
+
+static enum mq_err load_header(const struct store_io *io, struct index_geometry g, struct index_file *f, struct fault *why)
+{
+    uint8_t head[INDEX_HEADER];
+    int fd = io->open(io->ctx, f->path, STORE_OPEN_READ);
+    int64_t got = fd < 0 ? fd : io->pread(io->ctx, fd, head, sizeof head, 0);
+    if (fd >= 0)
+        io->close(io->ctx, fd);
+    if (got != (int64_t)sizeof head)
+        return index_fault(why, got < 0 ? (int)got : -EIO, "read", f->path);
+    f->now = index_header_decode(head, g);
+    return MQ_OK;
+}
+
+/* MQ_OK with *keep false: it was made but never sized, or nothing in it can be trusted, and it is gone. */
+static enum mq_err load_file(const struct store_io *io, struct index_geometry g, bool doubtful, int64_t checkpoint_ms, struct index_file *f, bool *keep,
                              struct fault *why)
 {
     struct store_stat st;
-    uint8_t head[INDEX_HEADER];
     int r = io->stat(io->ctx, f->path, &st);
     if (r < 0)
         return index_fault(why, r, "stat", f->path);
@@ -177,22 +208,9 @@ static enum mq_err load_file(const struct store_io *io, struct index_geometry g,
     if (st.size != index_file_size(g))
         return fault_set(why, MQ_ECORRUPT, 0, "%s has %" PRIu64 " bytes instead of %" PRIu64 " (maxHashSlotNum or maxIndexNum changed?)", f->path, st.size,
                          index_file_size(g));
-    int fd = io->open(io->ctx, f->path, STORE_OPEN_READ);
-    if (fd < 0)
-        return index_fault(why, fd, "open", f->path);
-    int64_t got = io->pread(io->ctx, fd, head, sizeof head, 0);
-    io->close(io->ctx, fd);
-    if (got != (int64_t)sizeof head)
-        return index_fault(why, got < 0 ? (int)got : -EIO, "read", f->path);
-    f->now = index_header_decode(head, g);
-    if (!clean && f->now.end_ms > checkpoint_ms) {
-        log_warn("index", "file may be damaged by the unclean stop, deleted path=%s end_ms=%" PRId64 " checkpoint_ms=%" PRId64, f->path, f->now.end_ms,
-                 checkpoint_ms);
-        r = io->unlink(io->ctx, f->path);
-        return r < 0 ? index_fault(why, r, "unlink", f->path) : MQ_OK;
-    }
+    enum mq_err err = load_header(io, g, f, why);
     *keep = true;
-    return MQ_OK;
+    return err == MQ_OK && (doubtful || f->now.end_ms > checkpoint_ms) ? index_cut(io, g, f, INT64_MAX, keep, why) : err;
 }
 
 enum mq_err index_load(const struct store_io *io, struct index_geometry g, bool clean, int64_t checkpoint_ms, struct list *files, struct fault *why)
@@ -200,8 +218,12 @@ enum mq_err index_load(const struct store_io *io, struct index_geometry g, bool 
     struct names names = {{0}, 0};
     enum mq_err err = MQ_OK;
     int r = io->list(io->ctx, INDEX_DIR, take_name, &names);
-    if (r < 0 && r != -ENOENT)
-        err = index_fault(why, r, "list", INDEX_DIR);
+    if (r == -ENOENT) { /* made here, where waiting for the medium hurts nobody: else the folder of a synced file might be lost */
+        r = io->mkdir(io->ctx, INDEX_DIR);
+        r = r < 0 ? r : io->sync_dir(io->ctx, ".");
+    }
+    if (r < 0)
+        err = index_fault(why, r, "open", INDEX_DIR);
     else if (names.text.failed)
         err = index_fault(why, -ENOMEM, "list", INDEX_DIR);
     else if (names.n > 1)
@@ -214,8 +236,8 @@ enum mq_err index_load(const struct store_io *io, struct index_geometry g, bool 
             break;
         }
         snprintf(f->path, sizeof f->path, INDEX_DIR "/%s", (const char *)names.text.p + i * (INDEX_NAME_DIGITS + 1));
-        err = load_file(io, g, clean, checkpoint_ms, f, &keep, why);
-        if (!keep) {
+        err = load_file(io, g, !clean && i + 1 == names.n, clean ? INT64_MAX : checkpoint_ms, f, &keep, why);
+        if (err != MQ_OK || !keep) {
             mem_free(f);
             continue;
         }
