@@ -25,7 +25,7 @@ struct broker {
 
     /* clock.c */
     struct loop_hook at_store, at_wake;
-    struct loop_timer store_timer, deadline_timer, chores_timer, offsets_timer, stop_timer;
+    struct loop_timer store_timer, deadline_timer, chores_timer, offsets_timer, stop_timer, failed_timer;
     int64_t store_due_ms, deadline_due_ms; /* monotonic; what the timers are armed for */
     bool wrote;                            /* in this turn */
 

@@ -90,6 +90,7 @@ static void on_chores(void *arg)
 }
 
 static void on_offsets(void *arg) { offsets_save_if_dirty(((struct broker *)arg)->core.offsets); }
+static void on_failed_long_enough(void *arg) { broker_stop(arg); }
 static void on_stop_late(void *arg) { loop_stop(((struct broker *)arg)->loop); }
 
 bool broker_clock_start(struct broker *b)
@@ -103,6 +104,7 @@ bool broker_clock_start(struct broker *b)
     loop_timer_init(&b->chores_timer, b->loop, on_chores, b);
     loop_timer_init(&b->offsets_timer, b->loop, on_offsets, b);
     loop_timer_init(&b->stop_timer, b->loop, on_stop_late, b);
+    loop_timer_init(&b->failed_timer, b->loop, on_failed_long_enough, b);
     b->deadline_due_ms = INT64_MAX;
     arm_store(b, 0);
     return loop_timer_start(&b->chores_timer, CHORES_MS, CHORES_MS) &&
@@ -118,4 +120,5 @@ void broker_clock_stop(struct broker *b)
     loop_timer_stop(&b->chores_timer);
     loop_timer_stop(&b->offsets_timer);
     loop_timer_stop(&b->stop_timer);
+    loop_timer_stop(&b->failed_timer);
 }

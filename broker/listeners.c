@@ -1,6 +1,6 @@
 /* listeners.c - what the parts tell each other. No part knows another above it: each speaks through a function pointer from here.
  *
- *   store     --written, flushed--> acks       --arrived--> long polling        --failed--> everybody, and the broker stops
+ *   store     --written, flushed--> acks       --arrived--> long polling        --failed--> everybody; soon the broker stops
  *   topics    --changed--> registrar, long polling
  *   sessions  --members changed--> the members (40)         --group seen--> groups, topics
  *   server    --closed--> sessions, long polling
@@ -16,7 +16,7 @@
 #include "common/base/mem.h"
 #include "common/protocol/codes.h"
 
-enum { TOPIC_NAME_MAX = 255, TOPIC_UNIT_SUB = 2 };
+enum { TOPIC_NAME_MAX = 255, TOPIC_UNIT_SUB = 2, FAILED_LINGER_MS = 2000 };
 
 /* ---- the store: it may speak before the waiters exist, while a start is being undone ---- */
 static void on_arrived(void *ctx, const struct arrival *a)
@@ -53,7 +53,8 @@ static void on_failed(void *ctx, const struct fault *why)
         return;
     ack_queue_fail(b->core.acks, b->core.log_end, words);
     send_hold_refuse(b->core.hold, RES_SERVICE_NOT_AVAILABLE, words);
-    broker_stop(b);
+    if (!b->stopping) /* who sends meanwhile hears why; consumers get what they ask for */
+        loop_timer_start(&b->failed_timer, FAILED_LINGER_MS, 0);
 }
 
 struct store_listener broker_store_listener(struct broker *b)

@@ -308,7 +308,7 @@ void cq_work_ended(struct consume_queues *t, struct consume_queue *q)
     struct cq_topic *topic = q->topic;
     q->busy = false;
     topic->works--;
-    if (!topic->doomed && (q->tail != NULL || q->synced < q->written))
+    if (!topic->doomed && (q->tail != NULL || q->flight != NULL || q->synced < q->written))
         cq_mark_dirty(t, q);
     else if (topic->doomed && topic->works == 0)
         doom_start(t, topic);

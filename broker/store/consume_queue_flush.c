@@ -11,6 +11,9 @@
  *                                                    (tests: unit/store queue_flush, a_power_cut_after_a_round_loses_nothing)
  *   I4  after a failed write or sync the table writes no more; flights stay in memory, so reads go on.
  *                                                    (test: unit/store queue_fail, every_failing_call_is_told_and_nothing_is_lost)
+ *   I5  a write that finds no room is told as MQ_EFULL and is not final: its flight waits for the next round, ahead of its tail. What
+ *       the kernel refused to take it did not lose; a sync that fails is another matter, whatever its errno.
+ *                                                    (test: integration/disk_full)
  * Measured (ext4 on a virtual disk): see docs/store-format.md for how long 8,000 fresh queues take. */
 #include <assert.h>
 #include <errno.h>
@@ -57,6 +60,15 @@ static int64_t write_padding(const struct consume_queues *t, int fd, int64_t fil
     return r;
 }
 
+/* A failed sync is final: never MQ_EFULL. */
+static int sync_fault(struct fault *why, int r, const char *path)
+{
+    cq_fault(why, r, "sync", path);
+    if (why->err == MQ_EFULL)
+        why->err = MQ_EIO;
+    return r;
+}
+
 /* What of the item lies in [file, file + per_file). */
 static int64_t write_part(const struct consume_queues *t, const struct cq_item *it, int fd, int64_t file)
 {
@@ -95,11 +107,12 @@ static int item_write(const struct consume_queues *t, struct cq_item *it, bool s
             io->write_behind(io->ctx, fd, 0, (uint64_t)t->per_file * CQ_UNIT);
             return 0;
         }
-        if (r >= 0 && sync)
-            r = io->datasync(io->ctx, fd);
+        int synced = r >= 0 && sync ? io->datasync(io->ctx, fd) : 0;
         io->close(io->ctx, fd);
         if (r < 0)
             return cq_fault(why, (int)r, "write", path), (int)r;
+        if (synced < 0)
+            return sync_fault(why, synced, path);
     }
     return 0;
 }
@@ -114,7 +127,7 @@ static int item_sync(const struct consume_queues *t, struct cq_item *it, struct 
     if (r < 0) {
         char path[STORE_PATH_MAX];
         cq_path(it->q->topic, it->q->id, cq_file_of(t, max64(it->end - 1, it->from)) * CQ_UNIT, path);
-        cq_fault(why, r, "sync", path);
+        sync_fault(why, r, path);
     }
     return r;
 }
@@ -141,11 +154,11 @@ static int sync_names(const struct consume_queues *t, const struct cq_item *item
             r = t->io.sync_dir(t->io.ctx, path);
         }
         if (r < 0)
-            return cq_fault(why, r, "sync", path), r;
+            return sync_fault(why, r, path);
         any = true;
     }
     int r = any ? t->io.sync_dir(t->io.ctx, CQ_DIR) : 0;
-    return r < 0 ? (cq_fault(why, r, "sync", CQ_DIR), r) : 0;
+    return r < 0 ? sync_fault(why, r, CQ_DIR) : 0;
 }
 
 static enum mq_err items_flush(const struct consume_queues *t, struct cq_item *items, size_t n, struct fault *why)
@@ -199,8 +212,10 @@ static void take_slice(struct consume_queues *t, struct cq_round *r)
             list_push_back(&t->dirty, &q->link);
             continue;
         }
-        q->flight = q->tail;
-        q->tail = NULL;
+        if (q->flight == NULL) { /* else it found no room last time: once more, the tail after it */
+            q->flight = q->tail;
+            q->tail = NULL;
+        }
         q->busy = true;
         q->topic->works++;
         r->items[r->n++] = item_of(t, q, q->flight, true);
@@ -224,7 +239,7 @@ static void settle_slice(struct consume_queues *t, struct cq_round *r)
         }
         cq_work_ended(t, q);
     }
-    t->failed = t->failed || r->why.err != MQ_OK;
+    t->failed = t->failed || (r->why.err != MQ_OK && r->why.err != MQ_EFULL);
 }
 
 static void round_done(struct store_work *w)
@@ -235,7 +250,7 @@ static void round_done(struct store_work *w)
     settle_slice(t, r);
     for (;;) {
         r->n = 0;
-        if (!t->failed)
+        if (r->why.err == MQ_OK)
             take_slice(t, r);
         if (r->n == 0)
             break;
@@ -327,11 +342,15 @@ enum mq_err consume_queues_flush_now(struct consume_queues *t, struct fault *why
         why = &local;
     if (t->failed)
         return fault_set(why, MQ_EFAILED, 0, "consume queues");
-    list_splice(&t->round, &t->dirty);
     struct cq_round r = {.t = t};
-    for (take_slice(t, &r); r.n > 0 && !t->failed; take_slice(t, &r)) {
-        round_run(&r.work);
-        settle_slice(t, &r);
+    for (int pass = 0; pass < 2 && r.why.err == MQ_OK; pass++) { /* the second for tails behind flights that had found no room */
+        list_splice(&t->round, &t->dirty);
+        for (take_slice(t, &r); r.n > 0; take_slice(t, &r)) {
+            round_run(&r.work);
+            settle_slice(t, &r);
+            if (r.why.err != MQ_OK)
+                break;
+        }
     }
     list_splice(&t->dirty, &t->round);
     *why = r.why;

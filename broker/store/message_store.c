@@ -254,7 +254,7 @@ uint64_t message_store_flushed(const struct message_store *s) { return commit_lo
 bool message_store_failed(const struct message_store *s) { return s->failed.err != MQ_OK; }
 bool message_store_writable(const struct message_store *s)
 {
-    return s->failed.err == MQ_OK && commit_log_no_room(s->log) == NULL && retention_writable(s->retention, NULL, NULL);
+    return s->failed.err == MQ_OK && s->queues_full.err == MQ_OK && commit_log_no_room(s->log) == NULL && retention_writable(s->retention, NULL, NULL);
 }
 
 static int64_t earliest_ms(struct message_store *s)

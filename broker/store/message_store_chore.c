@@ -41,10 +41,16 @@ void store_log_moved(void *ctx)
 static void on_round(void *arg, enum mq_err err, const struct fault *why)
 {
     struct message_store *s = arg;
+    char text[300];
     if (err == MQ_OK)
         s->checkpoint.queues_ms = s->round_ms;
-    else if (err != MQ_EAGAIN) /* some queue's files were not at hand: the next round has it */
+    else if (err == MQ_EFULL && s->queues_full.err == MQ_OK)
+        log_error("store", "no room for queues, sends are refused why=%s", fault_text(why, text, sizeof text));
+    else if (err != MQ_EFULL && err != MQ_EAGAIN) /* AGAIN: some queue's files were not at hand, the next round has it */
         store_fail(s, why);
+    if (err != MQ_EFULL && s->queues_full.err != MQ_OK && s->failed.err == MQ_OK)
+        log_info("store", "there is room for queues, sends are taken again");
+    s->queues_full = err == MQ_EFULL ? *why : (struct fault){0};
 }
 
 void store_flush_queues(struct message_store *s, int64_t now_ms)

@@ -59,6 +59,7 @@ struct message_store {
     struct checkpoint_job checkpoint_job;
     int64_t retention_due_ms;
     struct fault failed;            /* err MQ_OK: no */
+    struct fault queues_full;       /* the last round found no room on the disk; err MQ_OK: it did not */
     int64_t read_log_ms;            /* rate limit of words about reads */
     char refusal[300];
     uint64_t put_msgs, put_bytes, put_failed, get_found, get_missed, get_msgs;

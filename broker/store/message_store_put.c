@@ -82,6 +82,8 @@ static enum put_status refuse(struct message_store *s, enum put_status status)
     } else if (status == PUT_NO_ROOM && !retention_writable(s->retention, &path, &percent)) {
         snprintf(s->refusal, sizeof s->refusal, "disk full: the partition of %s is used to %u percent, allowed are %u", path, percent,
                  s->cfg.disk_stop_percent);
+    } else if (status == PUT_NO_ROOM && s->queues_full.err != MQ_OK) {
+        fault_text(&s->queues_full, s->refusal, sizeof s->refusal);
     } else if (status == PUT_NO_ROOM && commit_log_no_room(s->log) != NULL) {
         fault_text(commit_log_no_room(s->log), s->refusal, sizeof s->refusal);
     }
@@ -128,7 +130,7 @@ enum put_status message_store_put(struct message_store *s, const struct message 
     enum put_status status;
     if (s->failed.err != MQ_OK)
         return refuse(s, PUT_FAILED);
-    if (!retention_writable(s->retention, NULL, NULL))
+    if (!retention_writable(s->retention, NULL, NULL) || s->queues_full.err != MQ_OK)
         return refuse(s, PUT_NO_ROOM);
     size_t bytes = sizes(s, m, n);
     if (bytes == 0 || !topic_fits(m[0].topic) || m[0].queue_id < 0)

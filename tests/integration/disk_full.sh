@@ -17,7 +17,7 @@ refused() { raw "$addr" send t 4000 "more$1" 16 > "$work/more" 2>&1; grep '^ok' 
 n=0
 full() { n=$((n + 1)); refused $n; }
 check "a full disk: sends are refused with SERVICE_NOT_AVAILABLE" within 20 full
-check "the words name the path" sh -c "grep '^no 14 ' '$work/more' | tail -1 | grep -q commitlog"
+check "the words name the path" sh -c "grep '^no 14 ' '$work/more' | tail -1 | grep -qE 'commitlog|consumequeue'"
 check "and how full it is" sh -c "grep '^no 14 ' '$work/more' | tail -1 | grep -q '[0-9]'"
 check "the broker lives" kill -0 $pid
 lost() { sed -n 's/^ok //p' "$work/sent" | sort > "$work/acked"; raw "$addr" read t 4 | sort > "$work/found"; comm -23 "$work/acked" "$work/found" | wc -l; }
