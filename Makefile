@@ -149,7 +149,7 @@ docs: $(DOCGEN) $(OUT)/cmq ## docs/config.md and the manual pages, from the prog
 VERSION := $(shell cat VERSION)
 SHARE = $(DESTDIR)$(PREFIX)/share
 install: all ## DESTDIR= PREFIX=/usr/local: programs, library, headers, man pages, units, sample configs
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/include \
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/include \
 	  $(SHARE)/cometmq/conf $(SHARE)/man/man1 $(SHARE)/man/man3 $(SHARE)/man/man5 $(SHARE)/man/man8
 	install -m755 $(BINARIES) $(DESTDIR)$(PREFIX)/bin/
 	ln -sf cmq $(DESTDIR)$(PREFIX)/bin/mqadmin
@@ -159,6 +159,7 @@ install: all ## DESTDIR= PREFIX=/usr/local: programs, library, headers, man page
 	install -m644 client/include/cmq.h $(DESTDIR)$(PREFIX)/include/
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|; s|@LIBS@|$(LDLIBS)|' deploy/pkgconfig/libcmq.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/libcmq.pc
 	for u in deploy/systemd/*.service; do sed 's|@PREFIX@|$(PREFIX)|' $$u > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$(basename $$u); done
+	install -m644 deploy/systemd/cometmq.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/cometmq.conf
 	cp -R deploy/conf/. $(SHARE)/cometmq/conf/
 	for m in docs/man/*.[1358]; do s=$${m##*.}; install -m644 $$m $(SHARE)/man/man$$s/; done
 
