@@ -207,12 +207,12 @@ void kit_end(void)
     if (k.disk == NULL)
         return;
     sim_exec_drain(&k.exec);
-    longpoll_free(k.c.longpoll);
-    send_hold_free(k.c.hold);
     offsets_close(k.c.offsets);
     groups_close(k.c.groups);
     topics_close(k.c.topics);
-    message_store_close(k.c.store, k.now_ms);
+    message_store_close(k.c.store, k.now_ms); /* may still tell of arrivals */
+    longpoll_free(k.c.longpoll);
+    send_hold_free(k.c.hold);
     ack_queue_free(k.c.acks);
     sessions_free(k.c.sessions);
     stats_free(k.c.stats);
