@@ -2,7 +2,8 @@
  *
  * add() stores 24 bytes a key in `waiting`. A batch, or what has waited long enough, becomes `flight` and is written by a work of
  * LANE_CHORE; meanwhile the next ones wait. When `waiting` is full before the work is done, add() writes on the calling thread: it
- * takes the flight from a work that has not begun, or waits for one that is under way. That is back-pressure: memory is bounded and no key is lost.
+ * takes the flight from a work that has not begun, or waits for one that is under way. That is back-pressure: memory is bounded and no key
+ * is lost.
  * Works are only submitted after the first tick(), because recovery adds keys before anybody runs works; until then add() writes inline.
  *
  *   I1  a key is in files below `seen`, in flight[from..n), or in waiting: exactly one of them.   (test: unit/index index_find, a_query_sees_what_was_added_in_any_order_of_works)
