@@ -373,18 +373,20 @@ void msg_index_tick(struct msg_index *x, int64_t now_ms)
         submit(x);
 }
 
-void msg_index_close(struct msg_index *x)
+bool msg_index_close(struct msg_index *x)
 {
     struct fault why = {.err = MQ_OK};
     if (x == NULL)
-        return;
+        return true;
     owner_assert(&x->owner);
     if (!x->failed && (x->waiting.n > 0 || x->flight.n > 0) && write_inline(x, &why) != MQ_OK)
         fail(x, &why);
     if (!x->failed && x->writer.last != NULL && x->writer.unsynced && index_sync(&x->io, x->writer.last->path, &x->sync_lost, &why) != MQ_OK)
         fail(x, &why);
     unlink_all(&x->io, &x->condemned);
+    bool safe = !x->failed;
     free_all(x);
+    return safe;
 }
 
 /* ---- adding ---- */

@@ -5,6 +5,7 @@
  * lost. Works are submitted after the first msg_index_tick() only; until then (recovery) add writes by itself. */
 #ifndef BROKER_STORE_INDEX_H
 #define BROKER_STORE_INDEX_H
+#include <stdbool.h>
 #include <stdint.h>
 #include "broker/store/message_store.h"
 
@@ -34,6 +35,7 @@ void msg_index_min_phys(struct msg_index *x, uint64_t min_phys); /* deletes file
 /* Forgets what lies at or beyond max_phys, waiting or in files, which may be written to on the calling thread. */
 void msg_index_truncate(struct msg_index *x, uint64_t max_phys);
 size_t msg_index_memory(const struct msg_index *x);
-/* Writes and syncs all on the calling thread, frees. All submitted works must have run. NULL allowed. */
-void msg_index_close(struct msg_index *x);
+/* Writes and syncs all on the calling thread, frees. All submitted works must have run. NULL allowed. False: something was not
+ * stored, so the stop is not a clean one; what msg_index_synced_ms() said before is. */
+bool msg_index_close(struct msg_index *x);
 #endif

@@ -219,14 +219,16 @@ static enum mq_err flush_all(struct message_store *s, struct fault *why)
     if (err != MQ_OK)
         return err;
     s->checkpoint.queues_ms = s->last_ms;
+    bool index_safe = true;
     if (s->index != NULL) {
         int64_t synced_ms = msg_index_synced_ms(s->index);
-        msg_index_close(s->index); /* writes what waits */
+        index_safe = msg_index_close(s->index); /* writes what waits */
         s->index = NULL;
-        s->checkpoint.index_ms = s->last_ms > synced_ms ? s->last_ms : synced_ms;
+        s->checkpoint.index_ms = index_safe && s->last_ms > synced_ms ? s->last_ms : synced_ms;
     }
     struct checkpoint c = store_checkpoint(s);
-    return checkpoint_write(&s->io, &c, why);
+    err = checkpoint_write(&s->io, &c, why);
+    return err != MQ_OK || index_safe ? err : fault_set(why, MQ_EFAILED, 0, "the index");
 }
 
 void message_store_close(struct message_store *s, int64_t now_ms)
