@@ -4,7 +4,8 @@
  * of a busy queue do, are read by one call (a run). Nothing waits for the medium unless the caller allows it: what is not in memory ends
  * the answer there, or, if nothing was found before it, becomes GET_COLD with the range that the pull would have read.
  *
- *   I1  what is appended to body are whole records with the place, size and magic that their units promise.  (test: unit/store get)
+ *   I1  what is appended to body are whole records of this queue, with the place, size and magic that their units promise.
+ *                                                           (tests: unit/store get; sim/store garbage_in_queues_...)
  *   I2  next_off is behind the last unit that was looked at, so that no message is skipped and none comes twice. */
 #include <errno.h>
 #include <inttypes.h>
@@ -12,6 +13,7 @@
 
 #include "broker/store/message_store_internal.h"
 #include "common/base/log.h"
+#include "common/protocol/codes.h"
 #include "common/protocol/rd.h"
 
 enum { UNITS = 64, SCAN_LEAST = 800 }; /* units of one block; units looked at for one filtered pull */
@@ -28,7 +30,7 @@ const char *get_status_name(enum get_status st)
 }
 
 struct run { /* records side by side in one file, not read yet */
-    int64_t first_off; /* queue offset of its first */
+    int64_t first_off, last_off; /* queue offsets of its first and last */
     uint64_t phys_off;
     size_t n;
 };
@@ -69,20 +71,45 @@ static void read_failed(struct getting *x, int64_t err, uint64_t phys_off, int64
     end_at(x, queue_off, GET_FAILED);
 }
 
+/* The record says itself that it lies in the queue asked for, at `least` or behind, no further than the run. A unit may be damaged and point to
+ * another record, which is somebody else's message. (%LMQ% queues of a Java broker point to records of other topics by design.) */
+static bool is_ours(const struct getting *x, const uint8_t *p, size_t n, int64_t least, int64_t *off)
+{
+    struct rd r = rd_over(p, n);
+    rd_take(&r, 4);
+    uint32_t magic = rd_u32(&r);
+    rd_take(&r, 4);
+    uint32_t queue_id = rd_u32(&r);
+    rd_take(&r, 4);
+    *off = rd_i64(&r);
+    rd_take(&r, 8);
+    uint32_t flags = rd_u32(&r);
+    rd_take(&r, 8 + (flags & SYS_BORN_HOST_V6 ? 20u : 8u) + 8 + (flags & SYS_STORE_HOST_V6 ? 20u : 8u) + 12);
+    rd_take(&r, rd_u32(&r));
+    size_t topic_n = magic == MESSAGE_MAGIC_V1 ? rd_u8(&r) : rd_u16(&r);
+    const uint8_t *topic = rd_take(&r, topic_n);
+    if (slice_starts(x->g->topic, "%LMQ%"))
+        return true;
+    return topic != NULL && queue_id == (uint32_t)x->g->queue_id && *off >= least && *off <= x->run.last_off &&
+           slice_eq(slice_make(topic, topic_n), x->g->topic);
+}
+
 /* Counts the records that were read to body[at, ...); drops from the first that is none. */
 static void count_run(struct getting *x, size_t at)
 {
     const struct run *r = &x->run;
     size_t done = 0;
     uint32_t size;
-    while (done < r->n && store_record_good(x->body->p + at + done, r->n - done, r->phys_off + done, &size) && size <= r->n - done) {
+    int64_t off = r->first_off - 1;
+    while (done < r->n && store_record_good(x->body->p + at + done, r->n - done, r->phys_off + done, &size) && size <= r->n - done &&
+           is_ours(x, x->body->p + at + done, size, off + 1, &off)) {
         x->out->n_msgs++;
         x->out->last_phys_off = (int64_t)(r->phys_off + done);
         done += size;
     }
     if (done < r->n) {
         if (log_ok_now(&x->s->read_log_ms, 1000))
-            log_error("store", "a queue points to what is no record topic=%.*s queue=%" PRId32 " place=%" PRIu64, SLICE_ARG(x->g->topic),
+            log_error("store", "a queue points to what is no record of it topic=%.*s queue=%" PRId32 " place=%" PRIu64, SLICE_ARG(x->g->topic),
                       x->g->queue_id, r->phys_off + done);
         x->body->n = at + done;
     }
@@ -122,6 +149,7 @@ static void take_unit(struct getting *x, struct cq_unit u, int64_t queue_off)
         return;
     if (r->n == 0)
         *r = (struct run){.first_off = queue_off, .phys_off = at};
+    r->last_off = queue_off;
     r->n += u.size;
     x->taken++;
     x->taken_bytes += u.size;
