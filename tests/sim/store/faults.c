@@ -11,8 +11,8 @@
 
 struct failure { /* what failed, and what was promised then */
     struct sim *s;
-    bool happened;
-    enum fake_op op;
+    bool happened, making; /* making: of a file that nothing lies in yet: made again, so it is not fatal */
+    enum fake_op op, before;
     char path[96];
     uint64_t written;
 };
@@ -20,9 +20,12 @@ struct failure { /* what failed, and what was promised then */
 static void note_failure(void *ctx, const struct fake_step *step)
 {
     struct failure *f = ctx;
+    enum fake_op before = f->before;
+    f->before = step->op;
     if (f->happened || step->result >= 0)
         return;
     f->happened = true;
+    f->making = step->op == FAKE_DATASYNC && before == FAKE_SET_SIZE;
     f->op = step->op;
     f->written = sim_promise(f->s, false);
     memcpy(f->path, step->path, sizeof f->path);
@@ -30,11 +33,12 @@ static void note_failure(void *ctx, const struct fake_step *step)
 
 static bool is_fatal(const struct failure *f)
 {
-    return f->happened && (f->op == FAKE_PWRITE || f->op == FAKE_DATASYNC) && (strncmp(f->path, "commitlog/", 10) == 0 || strncmp(f->path, "consumequeue/", 13) == 0);
+    return f->happened && !f->making && (f->op == FAKE_PWRITE || f->op == FAKE_DATASYNC) && (strncmp(f->path, "commitlog/", 10) == 0 || strncmp(f->path, "consumequeue/", 13) == 0);
 }
 
 static void after_failure(struct sim *s, const struct failure *f)
 {
+    sim_turn(s);
     if (!s->broken && f->happened) {
         for (int i = 0; i < 10; i++) { /* time for the failure to be known */
             sim_turn(s);
@@ -59,6 +63,8 @@ static void after_failure(struct sim *s, const struct failure *f)
     sim_cut(s, CUT_RANDOM, s->seed, 0);
     if (f->op != FAKE_DATASYNC) /* pages of a failed datasync are in the cache and can't be saved any more: nobody can promise them */
         sim_cut(s, CUT_KILL, 0, 0);
+    if (f->op == FAKE_OPEN)
+        fake_disk_fail(s->disk, FAKE_OPEN, 0, 0, false); /* reading needs to open */
     if (!s->broken)
         sim_verify_queues(s, sim_promise(s, false)); /* reads go on */
 }
@@ -242,6 +248,7 @@ static void full_by_surprise(uint64_t seed)
         fake_disk_capacity(s.disk, kept);
         for (int i = 0; i < 400 && !s.broken && s.refused < 20; i++)
             sim_act(&s);
+        sim_turn(&s); /* what was put is written before it is looked for */
         const char *words = message_store_refusal(s.store);
         if (s.refused > 0 && (words == NULL || words[0] == 0))
             sim_break(&s, "a refusal without words");
