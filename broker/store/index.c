@@ -154,6 +154,10 @@ enum mq_err msg_index_open(const struct store_io *io, const struct store_exec *e
         err = index_load(&x->io, x->geo, clean, checkpoint_ms, &x->files, why);
     if (err == MQ_OK)
         err = resume(x, why);
+    if (!clean) { /* the process before may have been killed before it synced what is there */
+        x->writer.unsynced = true;
+        x->synced_ms = x->synced_ms < checkpoint_ms ? x->synced_ms : checkpoint_ms;
+    }
     if (err != MQ_OK) {
         free_all(x);
         return err;
@@ -476,6 +480,13 @@ void msg_index_truncate(struct msg_index *x, uint64_t max_phys)
         x->n_files--;
         x->writer.last = last_file(x);
     }
+    /* Before the log gives these places to other records: entries that came back after a power cut would stand for their keys. */
+    struct fault why = {.err = MQ_OK};
+    if (x->writer.unsynced && x->writer.last != NULL && index_sync(&x->io, x->writer.last->path, &x->sync_lost, &why) != MQ_OK)
+        fail(x, &why);
+    else if (x->writer.unsynced && x->writer.last == NULL && x->io.sync_dir(x->io.ctx, INDEX_DIR) < 0)
+        fail(x, (fault_set(&why, MQ_EIO, 0, "sync " INDEX_DIR), &why));
+    x->writer.unsynced = x->writer.unsynced && why.err != MQ_OK;
     pthread_mutex_unlock(&x->lock);
     x->resume_have = x->next_place < max ? x->resume_have : 0;
     x->next_place = x->next_place < max ? x->next_place : max;

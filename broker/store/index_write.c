@@ -217,6 +217,7 @@ enum mq_err index_load(const struct store_io *io, struct index_geometry g, bool 
 {
     struct names names = {{0}, 0};
     enum mq_err err = MQ_OK;
+    bool gap = false;
     int r = io->list(io->ctx, INDEX_DIR, take_name, &names);
     if (r == -ENOENT) { /* made here, where waiting for the medium hurts nobody: else the folder of a synced file might be lost */
         r = io->mkdir(io->ctx, INDEX_DIR);
@@ -236,7 +237,16 @@ enum mq_err index_load(const struct store_io *io, struct index_geometry g, bool 
             break;
         }
         snprintf(f->path, sizeof f->path, INDEX_DIR "/%s", (const char *)names.text.p + i * (INDEX_NAME_DIGITS + 1));
+        if (gap) { /* keys come in the order of their places: these are added again, too */
+            r = io->unlink(io->ctx, f->path);
+            err = r < 0 ? index_fault(why, r, "unlink", f->path) : MQ_OK;
+            mem_free(f);
+            continue;
+        }
         err = load_file(io, g, !clean && i + 1 == names.n, clean ? INT64_MAX : checkpoint_ms, f, &keep, why);
+        gap = !clean && i + 1 < names.n && (!keep || f->now.next < g.entries);
+        if (err == MQ_OK && gap)
+            log_warn("index", "file lost its end, it and what follows it are filled again from the log path=%s", f->path);
         if (err != MQ_OK || !keep) {
             mem_free(f);
             continue;

@@ -60,7 +60,7 @@ static enum mq_err index_catch_up(struct message_store *s, uint64_t to, struct f
         return MQ_OK;
     uint64_t at = msg_index_reached(s->index), size = commit_log_file_size(s->log);
     at = at < commit_log_min(s->log) ? commit_log_min(s->log) : at;
-    if (at < to)
+    if (at < to && to - at > CATCH_UP_TOLD)
         log_info("store", "index is filled from the log from=%020" PRIu64 " to=%020" PRIu64, at, to);
     enum mq_err err = MQ_OK;
     while (err == MQ_OK && at < to) {

@@ -18,6 +18,7 @@
 enum {
     QUEUES_WAITING_EARLY = 16 << 20, /* bytes of units in memory: start a round before its time */
     QUEUES_WAITING_MAX = 256 << 20,  /* no more puts until a round has ended */
+    CATCH_UP_TOLD = 1 << 20,         /* less is not worth a line in the log */
     CLOCK_BACK_MAX_MS = 600000,      /* a step back of the clock that store times do not follow */
     RECOVER_WAITING = 32 << 20,      /* the same while recovering: written on this thread */
     CHECKPOINT_EVERY_MS = 1000
