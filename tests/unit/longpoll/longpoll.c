@@ -20,6 +20,8 @@ static struct longpoll *lp;
 static char story[128]; /* names in the order of telling: a by arrival, A by deadline, (a) dropped */
 static int asked;
 
+static void tell(const char *word) { strncat(story, word, sizeof story - strlen(story) - 1); }
+
 static bool on_match(void *ctx, void *arg, int64_t tags_code, struct slice properties)
 {
     struct pull *p = arg;
@@ -38,7 +40,7 @@ static void on_wake(void *ctx, void *arg, enum longpoll_why why)
     struct pull *p = arg;
     char word[2] = {why == LONGPOLL_ARRIVAL ? p->name : (char)(p->name - 32), '\0'};
     (void)ctx;
-    strcat(story, word);
+    tell(word);
     p->woken++;
     p->why = why;
     if (p->closes)
@@ -52,7 +54,7 @@ static void on_drop(void *ctx, void *arg)
     struct pull *p = arg;
     char word[4] = {'(', p->name, ')', '\0'};
     (void)ctx;
-    strcat(story, word);
+    tell(word);
     p->dropped++;
 }
 
