@@ -299,6 +299,41 @@ static enum mq_err derive(struct broker_config *c, struct fault *why)
     return err == MQ_OK ? parse_delay_levels(c, why) : err;
 }
 
+/* A value that is wrong together with others: the words begin with its key. Adds where the file says it. */
+struct place {
+    struct slice key;
+    unsigned line;
+};
+static void find_place(struct place *p, const char *file)
+{
+    struct buf text = {0}, scratch = {0};
+    struct slice key, value, rest;
+    unsigned line = 0;
+    FILE *f = fopen(file, "re");
+    uint8_t *at;
+    size_t n;
+    while (f && (at = buf_room(&text, 4096)) != NULL && (n = fread(at, 1, 4096, f)) > 0)
+        text.n += n;
+    rest = buf_view(&text);
+    while (properties_next(&rest, &line, &scratch, &key, &value))
+        if (slice_eq(key, p->key))
+            p->line = line;
+    buf_free(&text);
+    buf_free(&scratch);
+    if (f)
+        fclose(f);
+}
+
+static enum mq_err with_place(const char *file, enum mq_err err, struct fault *why)
+{
+    if (file == NULL || why == NULL || err != MQ_EINVAL)
+        return err;
+    struct fault plain = *why;
+    struct place p = {.key = slice_make(plain.what, strcspn(plain.what, "=:"))};
+    find_place(&p, file);
+    return p.line ? fault_set(why, err, 0, "%.60s:%u: %s", file, p.line, plain.what) : err;
+}
+
 static void on_unknown(void *arg, const char *file, unsigned line, struct slice key)
 {
     (void)arg;
@@ -316,7 +351,7 @@ enum mq_err broker_config_load(struct broker_config *c, const char *file, const 
     if (err == MQ_OK)
         err = fill_from_host(c, why);
     if (err == MQ_OK)
-        err = derive(c, why);
+        err = with_place(file, derive(c, why), why);
     if (err != MQ_OK)
         broker_config_free(c);
     return err;
