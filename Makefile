@@ -148,7 +148,7 @@ docs: $(DOCGEN) $(OUT)/cmq ## docs/config.md and the manual pages, from the prog
 
 VERSION := $(shell cat VERSION)
 SHARE = $(DESTDIR)$(PREFIX)/share
-install: all ## DESTDIR= PREFIX=/usr/local: programs, library, headers, man pages, units, sample configs
+install: all ## DESTDIR= PREFIX=/usr/local: programs, library, headers, man pages, completions, units, sample configs
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/include \
 	  $(SHARE)/cometmq/conf $(SHARE)/man/man1 $(SHARE)/man/man3 $(SHARE)/man/man5 $(SHARE)/man/man8
 	install -m755 $(BINARIES) $(DESTDIR)$(PREFIX)/bin/
@@ -160,6 +160,10 @@ install: all ## DESTDIR= PREFIX=/usr/local: programs, library, headers, man page
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|; s|@LIBS@|$(LDLIBS)|' deploy/pkgconfig/libcmq.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/libcmq.pc
 	for u in deploy/systemd/*.service; do sed 's|@PREFIX@|$(PREFIX)|' $$u > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$(basename $$u); done
 	install -m644 deploy/systemd/cometmq.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/cometmq.conf
+	install -d $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d
+	$(OUT)/cmq completion bash > $(SHARE)/bash-completion/completions/cmq
+	$(OUT)/cmq completion zsh > $(SHARE)/zsh/site-functions/_cmq
+	$(OUT)/cmq completion fish > $(SHARE)/fish/vendor_completions.d/cmq.fish
 	cp -R deploy/conf/. $(SHARE)/cometmq/conf/
 	for m in docs/man/*.[1358]; do s=$${m##*.}; install -m644 $$m $(SHARE)/man/man$$s/; done
 

@@ -8,7 +8,7 @@
 #include <sys/types.h>
 
 struct server {
-    char name[16]; /* "namesrv-1", "broker-a" */
+    char name[32]; /* "namesrv-1", "broker-a" */
     bool is_broker;
     int port;
     char dir[PATH_MAX], conf[PATH_MAX], log[PATH_MAX];

@@ -9,7 +9,7 @@ tmp=$(mktemp -d) || exit 2
 mkdir "$tmp/tmp"
 export TMPDIR="$tmp/tmp" NO_COLOR=1
 unset NAMESRV_ADDR
-passed=0 failed=0 up=
+passed=0 failed=0 up= up_rc= pids= left=
 trap 'rc=$?; [ -z "$up" ] || { kill -TERM $up; wait $up; } 2>/dev/null; rm -rf "$tmp"; exit $rc' EXIT
 trap 'exit 130' INT TERM HUP
 
