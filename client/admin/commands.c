@@ -91,7 +91,8 @@ const struct command commands[] = {
      1, 1, cmd_topic_status},
     {"help", "[COMMAND]", "this list, or what a command takes", "Without COMMAND: the list of commands.", NULL, none, false, false, 0, 2, cmd_help},
     {"completion", "SHELL", "completion for bash, zsh or fish", "Prints a script for the shell.",
-     "cmq completion bash > ~/.local/share/bash-completion/completions/cmq\ncmq completion zsh > ~/.zfunc/_cmq\ncmq completion fish > ~/.config/fish/completions/cmq.fish",
+     "cmq completion bash > ~/.local/share/bash-completion/completions/cmq\n"
+     "cmq completion zsh > ~/.zfunc/_cmq\ncmq completion fish > ~/.config/fish/completions/cmq.fish",
      none, false, false, 1, 1, cmd_completion},
     {"man", "", "the manual page, as roff", "Prints cmq(1).", "cmq man | man -l -", none, false, false, 0, 0, cmd_man},
     {"version", "", "the version", "Prints the version of cmq and libcmq.", NULL, none, false, false, 0, 0, cmd_version},
