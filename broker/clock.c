@@ -15,7 +15,7 @@
 #include "broker/metadata/offsets.h"
 #include "broker/stats/stats.h"
 
-enum { STORE_SOON_MS = 100, CHORES_MS = 10000, CLIENT_SILENT_MS = 120000 };
+enum { STORE_SOON_MS = 100, STORE_PAUSE_MS = 10, CHORES_MS = 10000, CLIENT_SILENT_MS = 120000 };
 
 static int64_t after(const struct broker *b, int64_t in_ms)
 {
@@ -36,7 +36,8 @@ static void arm_store(struct broker *b, int64_t in_ms)
 static void on_store_timer(void *arg)
 {
     struct broker *b = arg;
-    arm_store(b, message_store_tick(b->core.store, loop_now_ms(b->loop)));
+    int64_t in_ms = message_store_tick(b->core.store, loop_now_ms(b->loop));
+    arm_store(b, in_ms < STORE_PAUSE_MS ? STORE_PAUSE_MS : in_ms); /* it says 1 while a worker is busy with what is due */
 }
 
 static void at_store(void *arg)
