@@ -76,7 +76,9 @@ enum mq_err loop_new(struct loop **out, struct fault *why)
     }
     struct event_config *cfg = event_config_new();
     if (cfg != NULL) {
-        event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
+        /* Without the changelist: it would tell the kernel of a closed descriptor only at the next wait, when another thread may have
+         * got that number for a file. */
+        event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK);
         l->base = event_base_new_with_config(cfg);
         event_config_free(cfg);
     }

@@ -36,9 +36,9 @@ check "the port below answers as well" raw "127.0.0.1:$((port - 2))" call 28
 switches() { cat /proc/"$pid"/task/*/status 2>/dev/null | sed -n 's/^voluntary_ctxt_switches:[^0-9]*//p' | awk '{n += $1} END {print n + 0}'; }
 sleep 3 # the last flush intervals
 s1=$(switches); sleep 4; s2=$(switches)
-check "an idle broker wakes at most 5 times a second ($(((s2 - s1) / 4)))" [ $((s2 - s1)) -le 20 ]
+[ -n "$slow" ] || check "an idle broker wakes at most 5 times a second ($(((s2 - s1) / 4)))" [ $((s2 - s1)) -le 20 ]
 threads=$(sed -n 's/^Threads:[^0-9]*//p' /proc/$pid/status)
-check "it has at most 6 threads ($threads)" [ "$threads" -le 6 ]
+[ -n "$slow" ] || check "it has at most 6 threads ($threads)" [ "$threads" -le 6 ]
 rss=$(sed -n 's/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p' /proc/$pid/status)
 [ -n "$slow" ] || check "and at most 12 MB in memory ($rss kB)" [ "$rss" -le 12288 ]
 
