@@ -20,6 +20,8 @@
 #include "common/base/mem.h"
 #include "common/protocol/rd.h"
 
+#define INDEX_CATCH_UP_MAX ((uint64_t)8 << 30) /* bytes of the log read again for their keys only */
+
 static void submit(void *ctx, enum store_lane lane, struct store_work *w)
 {
     struct message_store *s = ctx;
@@ -60,6 +62,11 @@ static enum mq_err index_catch_up(struct message_store *s, uint64_t to, struct f
         return MQ_OK;
     uint64_t at = msg_index_reached(s->index), size = commit_log_file_size(s->log);
     at = at < commit_log_min(s->log) ? commit_log_min(s->log) : at;
+    if (at < to && to - at > INDEX_CATCH_UP_MAX) { /* a start must end */
+        at = to - INDEX_CATCH_UP_MAX;
+        at += size - at % size;
+        log_warn("store", "older messages stay without keys in the index before=%020" PRIu64, at);
+    }
     if (at < to && to - at > CATCH_UP_TOLD)
         log_info("store", "index is filled from the log from=%020" PRIu64 " to=%020" PRIu64, at, to);
     enum mq_err err = MQ_OK;
