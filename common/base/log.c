@@ -1,4 +1,5 @@
-/* log.c - see log.h. Lines longer than the buffer are cut: one write per line keeps lines whole across threads. */
+/* log.c - see log.h. Lines longer than the buffer are cut: one write per line keeps lines whole across threads. Control characters become
+ * question marks: peers' words are in lines, and must not end one or steer a terminal.   (test: unit/common/log) */
 #include "common/base/log.h"
 
 #include <stdarg.h>
@@ -58,8 +59,12 @@ void log_line(enum log_level level, const char *area, const char *fmt, ...)
     va_start(ap, fmt);
     int more = vsnprintf(line + n, sizeof line - n - 1, fmt, ap);
     va_end(ap);
+    size_t from = n;
     if (more > 0)
         n = n + (size_t)more < sizeof line - 2 ? n + (size_t)more : sizeof line - 2;
+    for (size_t i = from; i < n; i++)
+        if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
+            line[i] = '?';
     if (sink != NULL) {
         line[n] = '\0';
         sink(sink_ctx, level, area, line);

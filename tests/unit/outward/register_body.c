@@ -63,8 +63,9 @@ Test(broker_register_body, its_bytes_are_fastjsons)
     cr_assert(topics_put(t, SLICE_LIT("T"), 4, 5, 6, 1, true, 1795531002000) != NULL);
     const struct data_version *v = topics_version(t);
     snprintf(want, sizeof want,
-             "{\"filterServerList\":[],\"topicConfigSerializeWrapper\":{\"dataVersion\":{\"counter\":%lld,\"timestamp\":1795531002000},\"topicConfigTable\":{\"T\":"
-             "{\"order\":true,\"perm\":6,\"readQueueNums\":4,\"topicFilterType\":\"SINGLE_TAG\",\"topicName\":\"T\",\"topicSysFlag\":1,\"writeQueueNums\":5}}}}",
+             "{\"filterServerList\":[],\"topicConfigSerializeWrapper\":{\"dataVersion\":{\"counter\":%lld,\"timestamp\":1795531002000},"
+             "\"topicConfigTable\":{\"T\":{\"order\":true,\"perm\":6,\"readQueueNums\":4,\"topicFilterType\":\"SINGLE_TAG\",\"topicName\":\"T\","
+             "\"topicSysFlag\":1,\"writeQueueNums\":5}}}}",
              (long long)v->counter);
     register_body(t, &n, 6, false, &body);
     cr_assert(slice_is(buf_view(&body), want), "%.*s", SLICE_ARG(buf_view(&body)));
