@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -234,6 +235,18 @@ bool folder_make(const char *path)
                 return false;
         }
     return true;
+}
+
+bool folder_lock(const char *path)
+{
+    char file[PATH_MAX];
+    int n = snprintf(file, sizeof file, "%s/cmq-up.lock", path);
+    if (n < 0 || n >= (int)sizeof file) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    int fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0644); /* stays open: closing it would unlock */
+    return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0;
 }
 
 static int drop(const char *path, const struct stat *st, int type, struct FTW *at)

@@ -29,5 +29,6 @@ void server_stop_all(struct server *s, int n, int ms);
 int64_t server_rss_kib(const struct server *s); /* resident memory; -1: unknown */
 void server_say_end(const struct server *s, int lines); /* how it ended, and the last lines of its log, on standard error */
 bool folder_make(const char *path);   /* with its parents; false: errno */
+bool folder_lock(const char *path);   /* for this process, until it ends; false: errno, EWOULDBLOCK when another one has it */
 bool folder_remove(const char *path); /* with all that is in it */
 #endif

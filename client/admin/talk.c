@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "client/admin/out.h"
 
 const char *paint(FILE *to, enum paint p)
 {
@@ -57,12 +58,26 @@ int exit_code_of(enum cmq_code code)
     return REFUSED;
 }
 
+/* Servers' words reach terminals only without what a terminal would obey. */
+static void complain_tame(const struct call *c, const char *words)
+{
+    struct buf tame = {0};
+    out_tame(&tame, slice_str(words));
+    buf_u8(&tame, 0);
+    complain(c, "%s", tame.failed ? "out of memory" : (const char *)tame.p);
+    buf_free(&tame);
+}
+
 int complain_error(const struct call *c, const struct cmq_error *err, const char *topic)
 {
-    complain(c, "%s", err->words[0] ? err->words : cmq_code_name(err->code));
+    complain_tame(c, err->words[0] ? err->words : cmq_code_name(err->code));
     bool missing = topic && (err->code == CMQ_ERR_NO_ROUTE || err->code == CMQ_ERR_NOT_FOUND);
-    if (err->remark[0] && strstr(err->words, err->remark) == NULL && !missing)
-        say("  The server said: %.*s", (int)strcspn(err->remark, "\r\n"), err->remark); /* Java appends links and stacks */
+    if (err->remark[0] && strstr(err->words, err->remark) == NULL && !missing) {
+        struct buf tame = {0};
+        out_tame(&tame, slice_make(err->remark, strcspn(err->remark, "\r\n"))); /* Java appends links and stacks */
+        say("  The server said: %.*s", SLICE_ARG(buf_view(&tame)));
+        buf_free(&tame);
+    }
     if (missing)
         say("  `cmq topic list` shows the topics; `cmq topic create %s` makes this one.", topic);
     switch (err->code) {

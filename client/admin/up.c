@@ -40,11 +40,13 @@ static bool choose_folder(struct cluster *k)
 {
     const char *dir = k->c->opt[OPT_DIR], *tmp = getenv("TMPDIR");
     if (dir) {
-        if (!folder_make(dir) || realpath(dir, k->dir) == NULL) {
+        if (folder_make(dir) && realpath(dir, k->dir) && folder_lock(k->dir))
+            return true;
+        if (errno == EWOULDBLOCK)
+            complain(k->c, "another cmq up runs in %s.", k->dir);
+        else
             complain(k->c, "cannot use folder %s: %s", dir, strerror(errno));
-            return false;
-        }
-        return true;
+        return false;
     }
     int n = snprintf(k->dir, sizeof k->dir, "%s/cmq-up-XXXXXX", tmp && tmp[0] == '/' ? tmp : "/tmp");
     if (n < 0 || n >= (int)sizeof k->dir || mkdtemp(k->dir) == NULL) {

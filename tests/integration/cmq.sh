@@ -126,6 +126,10 @@ same "and leaves nothing" "" "$(ls "$TMPDIR")"
 echo "--- topics"
 start_up --dir "$tmp/data" || { echo "$passed passed, $((failed + 1)) failed"; exit 1; }
 export NAMESRV_ADDR="$addrs"
+run up --dir "$tmp/data"; same "a second cluster in the same folder" 1 $rc; has "is refused" "another cmq up runs in" "$stderr"
+taken=$(sed -n 's/^broker-a,127.0.0.1:\([0-9]*\),.*/\1/p' "$tmp/up.csv")
+run up --port $((taken - 12)); same "a second cluster on the same ports" 1 $rc; has "is refused, too" "ddress already in use" "$stderr"
+same "and leaves no folder" "" "$(ls "$TMPDIR")"
 run topic list; same "a fresh cluster has no topics" "TOPIC  KIND" "$stdout"
 run topic list --all -o csv; has "but system topics" "TBW102,system" "$stdout"
 run topic create Orders --queues 2; same "create" 0 $rc; same "prints no data" "" "$stdout"; has "but says so" "2 queues" "$stderr"
