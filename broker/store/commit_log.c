@@ -118,7 +118,7 @@ uint8_t *commit_log_reserve(struct commit_log *log, size_t bytes, uint64_t *phys
     *at = log->batch.n;
     log->batch.n += bytes;
     log->end += bytes;
-    log->put_since_tick = true;
+    log->put_since_trim = true;
     return log->batch.p + *at;
 }
 
@@ -131,6 +131,13 @@ void commit_log_forget(struct commit_log *log)
         buf_free(&log->batch);
     else
         buf_clear(&log->batch);
+}
+
+void commit_log_trim(struct commit_log *log)
+{
+    if (!log->put_since_trim && log->batch.n == 0)
+        buf_free(&log->batch);
+    log->put_since_trim = false;
 }
 
 static enum mq_err segment_write(struct commit_log *log, const struct log_segment *seg)

@@ -56,6 +56,7 @@ const uint8_t *commit_log_batch(const struct commit_log *log); /* bytes of this 
 /* Writes the batch; last_ms is the store time of its last record. The batch stays readable until commit_log_forget(). A failure is final. */
 enum mq_err commit_log_write(struct commit_log *log, int64_t last_ms);
 void commit_log_forget(struct commit_log *log); /* the batch: empties it */
+void commit_log_trim(struct commit_log *log);   /* gives the batch's memory back when nothing was put since the last call */
 
 /* ---- flushing ---- */
 void commit_log_pump(struct commit_log *log, int64_t now_ms); /* submits a flush when one is due and none is under way */

@@ -69,7 +69,7 @@ struct commit_log {
     uint64_t flushes;
     int64_t synced_at_ms, make_retry_ms;
     bool want_make;            /* somebody waits for the next file */
-    bool put_since_tick;
+    bool put_since_trim;
     struct fault failed, no_room; /* err MQ_OK: no */
     struct log_flush flush;
     uint64_t zeroed;           /* blocks are written up to here (0: unknown) */

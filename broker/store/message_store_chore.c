@@ -126,7 +126,8 @@ static size_t host_files(void *ctx, struct retention_file *to, size_t max)
 {
     const struct message_store *s = ctx;
     uint64_t size = commit_log_file_size(s->log), first = commit_log_min(s->log), flushed = commit_log_flushed(s->log);
-    size_t n = (size_t)((flushed - first) / size) + 1; /* those wholly flushed, and one more, which stays */
+    size_t n = (size_t)((flushed - first) / size) + 1, there = (size_t)((commit_log_limit(s->log) - first) / size);
+    n = n < there ? n : there; /* those wholly flushed, and one more, which stays */
     for (size_t i = 0; i < n && i < max; i++)
         to[i] = (struct retention_file){.off = first + i * size, .size = size, .modified_ms = -1};
     return n;
@@ -188,6 +189,7 @@ int64_t message_store_tick(struct message_store *s, int64_t now_ms)
     owner_assert(&s->owner);
     s->now_ms = now_ms;
     commit_log_pump(s->log, now_ms);
+    commit_log_trim(s->log);
     if (consume_queues_waiting(s->queues) > 0 && left(s->queues_flushed_ms, s->cfg.flush_queue_interval_ms, now_ms) == 0)
         store_flush_queues(s, now_ms);
     if (s->index != NULL && s->failed.err == MQ_OK)

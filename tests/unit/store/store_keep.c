@@ -1,0 +1,106 @@
+/* store_keep.c - how long messages stay, and finding them by key, through the store's door. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "tests/unit/store/rig.h"
+
+static struct rig rig;
+static const struct slice T = {(const uint8_t *)"t", 1};
+static void setup(void)
+{
+    rig_new(&rig);
+    rig.cfg.delete_hours = 0xffffff;
+}
+static void teardown(void) { rig_end(&rig); }
+TestSuite(store_keep, .init = setup, .fini = teardown);
+
+static void put_with_key(int i, const char *keys)
+{
+    struct message m = rig_message("t", 0, "body");
+    struct put_result out;
+    char text[64];
+    snprintf(text, sizeof text, "UNIQ_KEY\1U%d%s", i, keys);
+    m.properties = slice_str(text);
+    while (message_store_put(rig.store, &m, 1, rig.now_ms, &out) == PUT_BUSY)
+        rig_settle(&rig);
+    message_store_turn(rig.store, rig.now_ms);
+}
+
+/* Bodies' queue offsets by key, newest first; -1 ends. */
+static uint32_t query(const char *key, uint32_t max, int64_t offs[8])
+{
+    struct buf b = {0};
+    struct query_result r;
+    struct message m;
+    uint32_t n = 0;
+    cr_assert_eq(message_store_query(rig.store, T, slice_str(key), max, 0, INT64_MAX, &b, &r), MQ_OK);
+    for (struct slice rest = buf_view(&b); rest.n > 0 && message_decode(rest, true, &m) == MQ_OK; rest = slice_from(rest, m.size))
+        if (n < 8)
+            offs[n++] = m.queue_off;
+    cr_expect_eq(n, r.n_msgs < 8 ? r.n_msgs : 8);
+    buf_free(&b);
+    return n;
+}
+
+Test(store_keep, messages_are_found_by_each_of_their_keys_at_once_and_after_any_stop)
+{
+    int64_t at[8];
+    rig_must_open(&rig);
+    for (int i = 0; i < 100; i++)
+        put_with_key(i, i % 10 ? "" : "\2KEYS\1ten other");
+    for (int life = 0; life < 3; life++) {
+        cr_assert_eq(query("U57", 10, at), 1, "life %d", life);
+        cr_expect_eq(at[0], 57);
+        cr_expect_eq(query("ten", 3, at), 3, "life %d", life);
+        cr_expect_eq(query("other", 64, at), 8);
+        cr_expect_eq(query("te", 10, at), 0);
+        cr_expect_eq(query("ten other", 10, at), 0, "keys are tokens");
+        if (life == 0)
+            rig_kill(&rig);
+        else
+            rig_close(&rig);
+        rig_must_open(&rig);
+    }
+}
+
+Test(store_keep, expired_files_go_with_their_queue_units_and_the_last_stays)
+{
+    char full[256];
+    rig_must_open(&rig);
+    for (int i = 0; i < 300; i++)
+        rig_put(&rig, "t", 0, "some body"); /* 101 bytes each: 81 to a file */
+    rig_settle(&rig);
+    rig.now_ms = clock_wall_ms() + 100LL * 3600000;
+    for (int i = 0; i < 20; i++) {
+        rig.now_ms += 20000;
+        message_store_tick(rig.store, rig.now_ms);
+        sim_exec_drain(&rig.exec);
+    }
+    struct store_figures f;
+    message_store_figures(rig.store, &f);
+    cr_assert_gt(f.min_phys_off, 0);
+    cr_expect_leq(f.min_phys_off, 3 * 8192);
+    rig_path(&rig, "commitlog/00000000000000000000", full);
+    cr_expect_neq(access(full, F_OK), 0);
+    int64_t min = message_store_min_offset(rig.store, T, 0);
+    cr_expect_gt(min, 0);
+    cr_expect_geq(message_store_phys_of(rig.store, T, 0, min), (int64_t)f.min_phys_off);
+    struct get_request g = {.topic = T, .queue_off = 5, .max_msgs = 32, .max_bytes = 1 << 20};
+    struct get_result got;
+    struct buf b = {0};
+    message_store_get(rig.store, &g, &b, &got);
+    cr_expect_eq(got.status, GET_OFFSET_TOO_SMALL);
+    cr_expect_eq(got.next_off, min);
+    g.queue_off = min;
+    message_store_get(rig.store, &g, &b, &got);
+    cr_expect_eq(got.status, GET_FOUND);
+    buf_free(&b);
+    cr_expect_eq(rig_put(&rig, "t", 0, "goes on").queue_off, 300);
+    rig_close(&rig);
+    rig_must_open(&rig);
+    cr_expect_eq(message_store_min_offset(rig.store, T, 0), min);
+    cr_expect_eq(message_store_max_offset(rig.store, T, 0), 301);
+}
