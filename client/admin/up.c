@@ -21,6 +21,7 @@
 #include "common/base/clock.h"
 
 enum { NAMESRVS_MAX = 4, GROUPS_MAX = 8, NAMESRV_PORT = 9876, BROKER_PORT = 10911, START_MS = 15000, STOP_MS = 20000, TRIES = 5 };
+enum { TEMPORARY_LOG_FILE = 64 << 20 }; /* bytes, allocated at once; a folder that stays has Apache's 1 GiB, which cannot be changed later */
 
 struct cluster {
     const struct call *c;
@@ -81,6 +82,8 @@ static bool write_settings(const struct cluster *k, const struct server *s)
         fprintf(f, "namesrvAddr=%s\nregisterNameServerPeriod=10000\n", k->addrs);
         put_value(f, "storePathRootDir", s->dir, "/store");
         put_value(f, "storePathCommitLog", s->dir, "/store/commitlog");
+        if (k->temporary)
+            fprintf(f, "mappedFileSizeCommitLog=%d\n", TEMPORARY_LOG_FILE);
         for (int at = 0; (set = call_next(k->c, OPT_SET, &at)) != NULL;)
             fprintf(f, "%s\n", set);
     }

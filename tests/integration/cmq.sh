@@ -42,6 +42,7 @@ until_true() { # seconds command...
     until "$@"; do n=$((n - 1)); [ $n -gt 0 ] || return 1; sleep 0.05; done
 }
 start_up() { # options: a cluster in the background; sets up, addrs, pids
+    rm -f "$tmp/up.csv" "$tmp/up.err" # the last one's words would count as this one's
     "$cmq" up -o csv "$@" >"$tmp/up.csv" 2>"$tmp/up.err" &
     up=$!
     until_true 30 grep -qs "Ready" "$tmp/up.err" || { bad "up $* becomes ready" "$(cat "$tmp/up.err")"; return 1; }
