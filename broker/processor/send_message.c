@@ -354,9 +354,8 @@ static int send_batch(struct sending *s, struct reply *out)
 }
 
 /* ---- the request ---- */
-int send_message_try(void *ctx, const struct request *rq, struct reply *out)
+static int try_send(struct broker_context *c, const struct request *rq, struct reply *out)
 {
-    struct broker_context *c = ctx;
     struct sending s = {.c = c, .rq = rq};
     char bad[160];
     if (!send_header_read(rq->cmd, &s.h, bad))
@@ -374,20 +373,31 @@ int send_message_try(void *ctx, const struct request *rq, struct reply *out)
     return send_one(&s, out);
 }
 
+/* Every answer to a send carries these two; the ack queue gives them to those that went well. */
+static enum handled refused(const struct broker_context *c, struct reply *out)
+{
+    reply_str(out, "MSG_REGION", slice_str(c->config->region_id));
+    reply_bool(out, "TRACE_ON", c->config->trace_on);
+    return HANDLED_NOW;
+}
+
+int send_message_try(void *ctx, const struct request *rq, struct reply *out)
+{
+    int handled = try_send(ctx, rq, out);
+    return handled == HANDLED_NOW ? (int)refused(ctx, out) : handled;
+}
+
 static enum handled on_send(void *ctx, const struct request *rq, struct reply *out)
 {
     struct broker_context *c = ctx;
     int handled = send_hold_count(c->hold) ? SEND_STILL_BUSY : send_message_try(ctx, rq, out);
-    if (handled == HANDLED_NOW) { /* refused: every answer to a send carries these two */
-        reply_str(out, "MSG_REGION", slice_str(c->config->region_id));
-        reply_bool(out, "TRACE_ON", c->config->trace_on);
-    }
     if (handled != SEND_STILL_BUSY)
         return (enum handled)handled;
     int64_t wait = c->config->wait_in_send_queue_ms > HOLD_AT_LEAST_MS ? c->config->wait_in_send_queue_ms : HOLD_AT_LEAST_MS;
     if (!c->stopping && send_hold_add(c->hold, rq, c->mono_ms(c->broker) + wait))
         return HANDLED_LATER;
-    return (enum handled)reply_refuse(out, RES_SYSTEM_BUSY, "[OVERLOAD]system busy, start flow control for a while");
+    reply_refuse(out, RES_SYSTEM_BUSY, "[OVERLOAD]system busy, start flow control for a while");
+    return refused(c, out);
 }
 
 void send_message_routes(struct route_sink *sink, struct broker_context *ctx)

@@ -485,6 +485,66 @@ Test(send, a_full_disk_is_a_refusal_with_words)
     EXPECT_CODE(SEND(), RES_SUCCESS);
 }
 
+/* Fills the log while no work runs, so that nobody makes its next file, until a send has to wait. */
+static char large[60001];
+static struct answer *send_large(const char *topic) { return request(REQ_SEND_MESSAGE_V2, 0, slice_make(large, 60000), (const char *const[]){"topic", topic, NULL}); }
+static struct answer *fill_log(void)
+{
+    memset(large, 'x', 60000);
+    for (int i = 0; i < 200; i++) {
+        struct answer *a = send_large("T");
+        kit_write_only();
+        if (!a->came)
+            return a;
+        ASSERT_CODE(a, RES_SUCCESS);
+    }
+    cr_assert(false, "the store took everything");
+    return NULL;
+}
+
+Test(send, a_send_that_finds_no_room_waits_for_it_and_later_ones_behind_it)
+{
+    struct answer *waiting[4] = {fill_log()};
+    int64_t before = max_of("T", 0);
+    for (int i = 1; i < 4; i++)
+        waiting[i] = i == 2 ? request(REQ_SEND_MESSAGE_V2, 0, SLICE_LIT("small"), NULL) : send_large("T");
+    struct answer *too_many = send_large("T");
+    cr_assert(too_many->came);
+    expect_refused(too_many, RES_SYSTEM_BUSY, "[OVERLOAD]system busy, start flow control for a while");
+    for (int i = 0; i < 4; i++)
+        cr_expect(!waiting[i]->came);
+    kit_turn();
+    for (int i = 0; i < 4; i++) {
+        cr_assert(waiting[i]->came && waiting[i]->times == 1);
+        ASSERT_CODE(waiting[i], RES_SUCCESS);
+        cr_expect_eq(ext_i64(waiting[i], "queueOffset"), before + i, "in order");
+    }
+}
+
+Test(send, a_send_that_waits_too_long_hears_that_the_broker_is_busy)
+{
+    struct answer *a = fill_log();
+    k.mono_ms += 1999;
+    send_hold_deadlines(k.c.hold, k.mono_ms);
+    cr_expect(!a->came);
+    k.mono_ms += 1;
+    send_hold_deadlines(k.c.hold, k.mono_ms);
+    cr_assert(a->came);
+    EXPECT_CODE(a, RES_SYSTEM_BUSY);
+    EXPECT_WORDS(a, "[TIMEOUT_CLEAN_QUEUE]broker busy");
+}
+
+Test(send, a_held_send_that_is_refused_after_all_has_every_field)
+{
+    fill_log();
+    struct answer *a = send_large("later");
+    k.config.auto_create_topic = false;
+    cr_assert(topics_remove(k.c.topics, SLICE_LIT("TBW102"), k.now_ms));
+    kit_turn();
+    cr_assert(a->came);
+    expect_refused(a, RES_TOPIC_NOT_EXIST, "topic[later] not exist");
+}
+
 Test(send, counts_what_it_stored)
 {
     SEND();
