@@ -85,7 +85,7 @@ $(OUT)/tests/$(subst /,-,$(1)): $(call objects,$(wildcard tests/$(1)/*.c)) $(OUT
 endef
 $(foreach d,$(TEST_DIRS),$(eval $(call test_program,$(patsubst tests/%/,%,$(d)))))
 
-$(FUZZERS:%=$(OUT)/tests/fuzz-%): $(OUT)/tests/fuzz-%: $(OUT)/tests/fuzz/%.o $(OUT)/tests/fuzz/driver/main.o $(OUT)/libbroker.a $(OUT)/libnamesrv.a $(OUT)/libclient.a $(OUT)/libcommon.a
+$(FUZZERS:%=$(OUT)/tests/fuzz-%): $(OUT)/tests/fuzz-%: $(OUT)/tests/fuzz/%.o $(OUT)/tests/fuzz/driver/main.o $(OUT)/libtest.a $(OUT)/libbroker.a $(OUT)/libnamesrv.a $(OUT)/libclient.a $(OUT)/libcommon.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(LDLIBS) -o $@
 
@@ -94,7 +94,7 @@ FUZZ_SECONDS ?= 60
 FUZZ ?= $(FUZZERS)
 FUZZ_CFLAGS := $(filter-out $(MODE_FLAGS),$(CFLAGS)) -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=undefined -DMQ_CHECK_OWNER
 FUZZ_SANITIZE := address,undefined -fno-sanitize=pointer-overflow
-FUZZ_O := $(patsubst %.c,build/fuzz/%.o,$(foreach d,common namesrv broker,$(call sources,$(d))) $(filter-out client/admin/%,$(call sources,client)))
+FUZZ_O := $(patsubst $(OUT)/%,build/fuzz/%,$(COMMON_O) $(NAMESRV_O) $(BROKER_O) $(CLIENT_O) $(TESTLIB_O))
 build/fuzz/%.o: %.c
 	@mkdir -p $(@D)
 	clang $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link,$(FUZZ_SANITIZE) -MMD -MP -c $< -o $@
