@@ -6,7 +6,8 @@
  * is lost.
  * Works are only submitted after the first tick(), because recovery adds keys before anybody runs works; until then add() writes inline.
  *
- *   I1  a key is in files below `seen`, in flight[from..n), or in waiting: exactly one of them.   (test: unit/index index_find, a_query_sees_what_was_added_in_any_order_of_works)
+ *   I1  a key is in files below `seen`, in flight[from..n), or in waiting: exactly one of them.
+ *                                      (test: unit/index index_find, a_query_sees_what_was_added_in_any_order_of_works)
  *   I2  the writer and the flight's progress belong to who holds `lock`; a sync happens outside it, on a descriptor of its own.
  *   I3  reached() never passes a key that is not in a file.
  * A failed write is repeated, as writing a batch again gives the same bytes; the keys stay where queries see them. When the list is full
