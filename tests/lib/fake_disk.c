@@ -76,6 +76,13 @@ static void *must(void *p)
     return p;
 }
 static char *copy_text(const char *s) { return s ? must(strdup(s)) : NULL; }
+static void copy_path(char *to, size_t cap, const char *path) /* cuts what does not fit */
+{
+    size_t n = strlen(path);
+    n = n < cap ? n : cap - 1;
+    memcpy(to, path, n);
+    to[n] = 0;
+}
 static uint64_t sectors_of(uint64_t bytes) { return (bytes + FAKE_SECTOR - 1) / FAKE_SECTOR; }
 
 /* ---- names ---- */
@@ -351,8 +358,12 @@ static int64_t step(struct fake_disk *d, enum fake_op op, const char *path, uint
     if (d->stop_at != 0 && d->steps >= d->stop_at)
         return result;
     struct fake_step *s = &d->trace[++d->steps % TRACE];
-    *s = (struct fake_step){.number = d->steps, .op = op, .off = off, .n = n, .result = result};
-    snprintf(s->path, sizeof s->path, "%s", path);
+    s->number = d->steps;
+    s->op = op;
+    s->off = off;
+    s->n = n;
+    s->result = result;
+    copy_path(s->path, sizeof s->path, path);
     background(d);
     if (d->after)
         d->after(d->after_ctx, s);
@@ -402,8 +413,10 @@ static int op_open(void *ctx, const char *path, int flags)
     }
     int fd = new_fd(d);
     struct file *f = &d->files[fd];
-    *f = (struct file){.inode = inode, .used = true, .write = (flags & (STORE_OPEN_WRITE | STORE_OPEN_CREATE)) != 0};
-    snprintf(f->path, sizeof f->path, "%s", path);
+    f->inode = inode;
+    f->used = true;
+    f->write = (flags & (STORE_OPEN_WRITE | STORE_OPEN_CREATE)) != 0;
+    copy_path(f->path, sizeof f->path, path);
     return changed ? (int)step(d, FAKE_OPEN, path, 0, (uint64_t)flags, fd) : fd;
 }
 

@@ -25,10 +25,10 @@ static void cut_async(uint64_t seed) { live_and_cut(seed, (struct sim_options){.
 static void cut_uniform(uint64_t seed) { live_and_cut(seed, (struct sim_options){.sync_flush = seed % 2, .uniform = true}, "old_records_never_come_back"); }
 static void cut_jumps(uint64_t seed) { live_and_cut(seed, (struct sim_options){.sync_flush = seed % 2, .clock_jumps = true}, "the_clock_may_go_back"); }
 
-Test(store, cut_at_every_write_with_sync_flush, .timeout = 280) { sim_each_seed(1, 4, cut_sync); }
-Test(store, cut_at_every_write_with_async_flush, .timeout = 280) { sim_each_seed(1001, 4, cut_async); }
+Test(store, cut_at_every_write_with_sync_flush, .timeout = 280) { sim_each_seed(1, 3, cut_sync); }
+Test(store, cut_at_every_write_with_async_flush, .timeout = 280) { sim_each_seed(1001, 3, cut_async); }
 Test(store, old_records_that_fit_never_come_back, .timeout = 280) { sim_each_seed(2001, 4, cut_uniform); }
-Test(store, nothing_is_lost_when_the_clock_goes_back, .timeout = 280) { sim_each_seed(3001, 4, cut_jumps); }
+Test(store, nothing_is_lost_when_the_clock_goes_back, .timeout = 280) { sim_each_seed(3001, 3, cut_jumps); }
 
 static void live(uint64_t seed)
 {

@@ -107,8 +107,8 @@ static void fail_datasync(uint64_t seed) { fail_each(seed, FAKE_DATASYNC, -EIO, 
 static void fail_others(uint64_t seed)
 {
     fail_each(seed, FAKE_SET_SIZE, -EIO, 1);
-    fail_each(seed, FAKE_SET_SIZE, -ENOSPC, 1);
-    fail_each(seed, FAKE_OPEN, -EMFILE, 1);
+    fail_each(seed, FAKE_SET_SIZE, -ENOSPC, 3);
+    fail_each(seed, FAKE_OPEN, -EMFILE, 3);
     fail_each(seed, FAKE_RENAME, -EIO, 1);
     fail_each(seed, FAKE_SYNC_DIR, -EIO, 1);
 }
@@ -254,9 +254,9 @@ static void full_by_surprise(uint64_t seed)
             sim_break(&s, "a refusal without words");
         if (!s.broken)
             sim_verify_queues(&s, sim_promise(&s, false));
-        sim_cut(&s, CUT_LOSE, 0, 0);
         bool failed = message_store_failed(s.store);
-        fake_disk_capacity(s.disk, 0);
+        fake_disk_capacity(s.disk, 0); /* recovery needs room, too */
+        sim_cut(&s, CUT_LOSE, 0, 0);
         wait_for_room(&s);
         if (!s.broken && !failed) /* a full disk that was met while making room is not final */
             sim_go_on(&s);
