@@ -3,7 +3,7 @@
  * All keys of 4.9.8's BrokerConfig, MessageStoreConfig, NettyServerConfig and NettyClientConfig are here. Those in UNUSED_KEYS say how
  * many threads a pool of Apache's has, or how a mapped file is treated: there are no such pools and files here, so they are
  * taken, shown by 26, and change nothing. A key is LIVE when 25 may change it: never a path, a name or a port.
- * (test: unit/broker/config) */
+ * (test: unit/config) */
 #include "broker/config.h"
 #include <arpa/inet.h>
 #include <ifaddrs.h>

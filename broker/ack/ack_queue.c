@@ -1,6 +1,6 @@
 /* ack_queue.c - two FIFOs of answers in waiting.
  *
- *   I1  within a FIFO end_off never falls: the head is the first that can be released.   (test: unit/broker/ack, releases_in_order...)
+ *   I1  within a FIFO end_off never falls: the head is the first that can be released.   (test: unit/ack/ack_queue)
  *   I2  an answer says SUCCESS only after its condition was reported; after a failure none does.
  *   I3  each waiter is answered exactly once.
  * A FIFO is a ring of whole waiters rather than a list of replies: a reply owns three buffers, and moving it here would make

@@ -1,6 +1,6 @@
 /* send_hold.c - a bounded FIFO of copied requests.
  *
- *   I1  while one send is held, later ones queue behind it: a producer's order survives.  (test: unit/broker/hold)
+ *   I1  while one send is held, later ones queue behind it: a producer's order survives.  (test: unit/ack/send_hold)
  *   I2  count and bytes are bounded; deadlines are in the order of arrival, so only the head can be late. */
 #include "broker/ack/send_hold.h"
 #include <string.h>

@@ -6,7 +6,7 @@
  *   ready list        -> those that an arrival interests      woken by longpoll_run_arrivals(), in order of readiness
  *
  *   I1  a parked pull is in its queue's list or in the ready list, in its connection's list and in the heap.
- *   I2  a pull is told exactly once: woken or dropped; then it is no longer here.  (test: unit/broker/longpoll)
+ *   I2  a pull is told exactly once: woken or dropped; then it is no longer here.  (test: unit/longpoll)
  *   I3  an arrival on a queue where nobody waits costs one look at a counter when nobody waits at all, else one look-up.
  * Waking runs other code, which may park again, close connections or free: each loop takes its pull off before it calls. */
 #include "broker/longpoll/longpoll.h"

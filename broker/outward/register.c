@@ -7,7 +7,7 @@
  *   I2  `known` of a name server is the change count up to which it was told and answered SUCCESS.
  *   I3  after a failure or a closed connection the next message is a whole one: the name server may have been restarted with empty tables.
  * Apache sends whole registrations to all and waits up to 6 s for the slowest on the thread of whoever changed a topic; here a
- * change costs the body of the changed topics, and only who asked for it (registrar_is_current) waits. (test: unit/broker/register) */
+ * change costs the body of the changed topics, and only who asked for it (registrar_is_current) waits. (test: unit/outward/register) */
 #include "broker/outward/register.h"
 #include <stdio.h>
 #include <string.h>
@@ -62,6 +62,15 @@ struct registrar {
 
 static void tell(struct name_server *ns);
 
+static bool host_and_port(struct slice addr)
+{
+    size_t at = addr.n;
+    int32_t port;
+    while (at > 0 && addr.p[at - 1] != ':')
+        at--;
+    return at > 1 && slice_i32(slice_from(addr, at), &port) && port > 0 && port < 65536;
+}
+
 static enum mq_err addresses_parse(struct registrar *r, const char *list, struct fault *why)
 {
     struct slice rest = slice_str(list), piece;
@@ -69,7 +78,7 @@ static enum mq_err addresses_parse(struct registrar *r, const char *list, struct
         piece = slice_trim(piece);
         if (piece.n == 0)
             continue;
-        if (memchr(piece.p, ':', piece.n) == NULL)
+        if (!host_and_port(piece))
             return fault_set(why, MQ_EINVAL, 0, "namesrvAddr: %.*s is not host:port", SLICE_ARG(slice_head(piece, 80)));
         if (r->n == NAME_SERVERS_MAX)
             return fault_set(why, MQ_ELIMIT, 0, "namesrvAddr: more than %d name servers", NAME_SERVERS_MAX);
@@ -305,6 +314,17 @@ static void whole_body_drop(struct registrar *r)
     buf_free(&r->whole);
 }
 
+/* One request to one name server, which is `out` from then on. One that cannot even be made has failed. */
+static void send_request(struct name_server *ns, const struct command *cmd, caller_fn *fn, const char *what)
+{
+    ns->out = true;
+    enum mq_err err = caller_call(ns->r->s.caller, ns->addr, cmd, ns->r->s.config->register_timeout_ms, fn, ns);
+    if (err == MQ_OK)
+        return;
+    ns->out = false;
+    failed(ns, what, mq_err_words(err));
+}
+
 static void send_ask(struct name_server *ns)
 {
     struct registrar *r = ns->r;
@@ -315,8 +335,7 @@ static void send_ask(struct name_server *ns)
     unregister_header(&h, &r->s.who);
     struct command cmd = request_of(REQ_QUERY_DATA_VERSION, &h, buf_view(&body));
     ns->ask_due = false;
-    ns->out = true;
-    caller_call(r->s.caller, ns->addr, &cmd, r->s.config->register_timeout_ms, on_asked, ns);
+    send_request(ns, &cmd, on_asked, "version query");
     buf_free(&body);
 }
 
@@ -326,9 +345,8 @@ static void send_registration(struct name_server *ns, struct slice body)
     struct register_header h;
     register_header(&h, &r->s.who, r->s.config->compressed_register, body);
     struct command cmd = request_of(REQ_REGISTER_BROKER, &h, body);
-    ns->out = true;
     ns->telling = r->changes;
-    caller_call(r->s.caller, ns->addr, &cmd, r->s.config->register_timeout_ms, on_told, ns);
+    send_request(ns, &cmd, on_told, "registration");
 }
 
 /* Sends what this name server should hear next, unless something is out or it has to wait for its retry. */
@@ -438,8 +456,7 @@ void registrar_stop(struct registrar *r, int64_t timeout_ms, registrar_fn *fn, v
             continue; /* it never heard of us */
         unregister_header(&h, &r->s.who);
         struct command cmd = request_of(REQ_UNREGISTER_BROKER, &h, (struct slice){0});
-        r->farewells++;
-        caller_call(r->s.caller, ns->addr, &cmd, timeout_ms, on_farewell, ns);
+        r->farewells += caller_call(r->s.caller, ns->addr, &cmd, timeout_ms, on_farewell, ns) == MQ_OK;
     }
     loop_timer_start(&r->stop_deadline, r->farewells ? timeout_ms : 0, 0);
 }

@@ -1,4 +1,4 @@
-/* register_body.c - the bytes of a registration: inventory a (103, 104, 322) and e.9. (test: unit/broker/register) */
+/* register_body.c - the bytes of a registration: inventory a (103, 104, 322) and e.9. (test: unit/outward/register_body) */
 #include "broker/outward/register_body.h"
 #include <inttypes.h>
 #include <stdio.h>

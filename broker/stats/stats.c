@@ -2,7 +2,7 @@
  *
  * An item's figures of the last minute, hour and day are the difference between its newest and its oldest sample, as with Apache:
  * before its first sample an item shows zeros, and its first sample starts from zero one period earlier.
- *   I1  sampling costs the items that exist, never the requests; counting costs one look-up.     (test: unit/admin/stats)
+ *   I1  sampling costs the items that exist, never the requests; counting costs one look-up.     (test: unit/stats)
  *   I2  rates over 10, 60 and 600 s are numbers from the first moment: mqadmin gives up at an empty text.  (test: the same) */
 #include "broker/stats/stats.h"
 

@@ -1,4 +1,4 @@
-/* heap.c - see heap.h.  I1: nodes[i]->at == i + 1 for all members.   (test: unit/common/heap) */
+/* heap.c - see heap.h.  I1: nodes[i]->at == i + 1 for all members.   (test: unit/common/base) */
 #include "common/base/heap.h"
 
 #include "common/base/mem.h"

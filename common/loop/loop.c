@@ -2,7 +2,7 @@
  *
  * libevent tells readiness; one libevent timer stands behind the heap of ours, armed for the earliest deadline only, so an idle
  * process sleeps until something is due.
- *   I1  hooks run once per turn, after all ready events and posts, in the order of stages.   (test: unit/remoting, loop)
+ *   I1  hooks run once per turn, after all ready events and posts, in the order of stages.   (test: unit/loop)
  *   I2  a post made before loop_stop() returns true to its poster runs before loop_run() returns.
  *   I3  a handler sees a clock of after the wait, also when the loop had slept for long.     (test: compat, basic/send-sync) */
 #include "common/loop/loop.h"

@@ -1,6 +1,6 @@
 /* server.c - listening sockets in front of an endpoint.
  * Accepting pauses when descriptors or the number of connections run out, and resumes when one is freed or after a moment: clients
- * that are connected go on.   (test: unit/remoting, and integration for real exhaustion) */
+ * that are connected go on.   (test: unit/remoting/server) */
 #include "common/remoting/server.h"
 
 #include <arpa/inet.h>
