@@ -1,7 +1,7 @@
 /* consumer_offset.c - how far a group is: 14 asks, 15 tells.
  *
  * 14 has two answers, an offset or "none" (22): 4.x clients take every error for "none" and start where consumeFromWhere says, so a
- * passing trouble must never become an answer.                                              (test: unit/admin/offsets)
+ * passing trouble must never become an answer.                                              (test: unit/processor/offsets)
  * A group that never was here starts at 0 while the queue's first message is "in memory", which Apache guesses by its distance from
  * the log's end; only otherwise the client decides. */
 #include "broker/metadata/offsets.h"

@@ -26,6 +26,7 @@ struct broker_context {
     uint64_t log_end;                         /* bytes of the log that are written: the listener keeps it */
     uint64_t memory_bytes;                    /* of this machine: what Apache takes for the size of the page cache */
     uint64_t random;                          /* state of context_random() */
+    size_t waiting_bytes;                     /* of pulls that outlive their request: pull_message.c bounds it */
     bool stopping;                            /* nothing parks any more */
     struct reply scratch;                     /* for answers outside of a request's call; clear before use */
     struct host store_host;                   /* brokerIP1:listenPort, what goes into records and message ids */

@@ -6,10 +6,11 @@
  *
  * The order of the checks is Apache's (inventory g.1), and they are made anew at each run: a group may have been switched off
  * while its pull was parked.
- *   I1  a pull commits its offset at most once, on its first complete run, and only with its flag.   (test: unit/broker/pull)
- *   I2  what was parked once is never parked again: its answer after waking is final.               (test: unit/broker/pull)
+ *   I1  a pull commits its offset at most once, on its first complete run, and only with its flag.   (test: unit/processor/pull)
+ *   I2  what was parked once is never parked again: its answer after waking is final.               (test: unit/processor/pull)
  *   I3  a cold pull is run COLD_TRIES times without blocking, then once with: memory may be so short that what was read is gone
- *       again before its turn comes. */
+ *       again before its turn comes.
+ *   I4  pulls that wait take WAITING_MAX bytes in all; beyond that a pull is answered at once, as if its time were over. */
 #include <string.h>
 #include "broker/metadata/groups.h"
 #include "broker/metadata/offsets.h"
@@ -27,6 +28,7 @@
 enum {
     SUSPEND_MAX_MS = 110000, /* Go gives a connection up after 120 s without a byte */
     COLD_TRIES = 4,
+    WAITING_MAX = 256 << 20,
     PULL_TEXT_MAX = 65536, /* bytes of a subscription's expression */
     TAGS_MAX = 4096
 };
@@ -44,7 +46,8 @@ struct pull { /* a request's header; a parked one owns what the slices point to:
     bool may_park, may_commit, may_block;
     unsigned cold_tries;
     struct tag_filter filter; /* of a parked one */
-    struct broker_context *c; /* of one that waits for a reader thread */
+    struct broker_context *c; /* of one that outlives its request */
+    size_t bytes;             /* the same: of all that it holds */
 };
 enum outcome { PULL_ANSWER, PULL_PARK, PULL_COLD };
 struct run { /* one run of a pull: what the checks found out */
@@ -325,15 +328,19 @@ static struct slice keep(uint8_t **at, struct slice s)
     return slice_make(s.p ? to : NULL, s.n);
 }
 
-/* A copy with everything it points to, or NULL. */
-static struct pull *pull_keep(const struct pull *p, const struct tag_filter *filter)
+/* A copy with everything it points to, or NULL: no memory, or too many wait. */
+static struct pull *pull_keep(struct broker_context *c, const struct pull *p, const struct tag_filter *filter)
 {
     size_t codes = filter->n * sizeof *filter->codes;
-    struct pull *k = mem_alloc(sizeof *k + codes + p->group.n + p->topic.n + p->subscription.n + p->expression_type.n);
+    size_t bytes = sizeof *p + codes + p->group.n + p->topic.n + p->subscription.n + p->expression_type.n;
+    struct pull *k = c->waiting_bytes < WAITING_MAX ? mem_alloc(bytes) : NULL;
     if (k == NULL)
         return NULL;
     uint8_t *at = (uint8_t *)(k + 1);
     *k = *p;
+    k->c = c;
+    k->bytes = bytes;
+    c->waiting_bytes += bytes;
     k->filter = *filter;
     k->filter.codes = (const int32_t *)(const void *)keep(&at, slice_make(filter->codes, codes)).p;
     k->group = keep(&at, p->group);
@@ -343,9 +350,15 @@ static struct pull *pull_keep(const struct pull *p, const struct tag_filter *fil
     return k;
 }
 
+static void pull_drop(struct pull *k)
+{
+    k->c->waiting_bytes -= k->bytes;
+    mem_free(k);
+}
+
 static bool park(struct run *r)
 {
-    struct pull *k = pull_keep(r->p, &r->filter);
+    struct pull *k = pull_keep(r->c, r->p, &r->filter);
     if (k == NULL)
         return false;
     int64_t hold = r->c->config->long_polling ? k->suspend_ms : r->c->config->short_polling_ms;
@@ -353,7 +366,7 @@ static bool park(struct run *r)
     k->may_park = k->may_commit = false;
     if (longpoll_park(r->c->longpoll, k->topic, k->queue_id, k->queue_off, k->to.conn_id, r->c->mono_ms(r->c->broker) + hold, k) == MQ_OK)
         return true;
-    mem_free(k);
+    pull_drop(k);
     return false;
 }
 
@@ -367,27 +380,33 @@ static void on_warm(void *arg)
 
 static bool wait_warm(struct run *r)
 {
-    struct pull *k = pull_keep(r->p, &r->filter);
+    struct pull *k = pull_keep(r->c, r->p, &r->filter);
     if (k == NULL)
         return false;
-    k->c = r->c;
     k->may_block = ++k->cold_tries >= COLD_TRIES;
     if (message_store_warm(r->c->store, &r->cold, on_warm, k))
         return true;
-    mem_free(k);
+    pull_drop(k);
     return false;
 }
 
-/* Runs a pull; true: out is the answer. Out of memory: what could not wait is answered as if its time were over. */
+/* Runs a pull; true: out is the answer. What cannot wait is answered as if its time were over, or reads on this thread. */
 static bool pull_answers(struct run *r)
 {
     enum outcome o = pull_run(r);
-    if (o == PULL_PARK && park(r))
+    if (o == PULL_ANSWER)
+        return true;
+    if (o == PULL_PARK ? park(r) : wait_warm(r))
         return false;
-    if (o == PULL_COLD && wait_warm(r))
-        return false;
-    if (o != PULL_ANSWER)
-        reply_refuse(r->out, RES_SYSTEM_BUSY, "out of memory");
+    const struct pull *asked = r->p;
+    struct pull now = *asked;
+    now.may_park = false;
+    now.may_block = true;
+    now.may_commit = now.may_commit && o == PULL_COLD; /* a pull that was to park has committed */
+    r->p = &now;
+    if (pull_run(r) != PULL_ANSWER)
+        reply_refuse(r->out, RES_SYSTEM_ERROR, "the store could not be read");
+    r->p = asked;
     return true;
 }
 
@@ -400,7 +419,7 @@ static void run_again(struct broker_context *c, struct pull *k)
     if (pull_answers(&r))
         c->outbox->finish(c->outbox->ctx, &k->to, r.out);
     arena_fini(&arena);
-    mem_free(k);
+    pull_drop(k);
 }
 
 bool pull_message_match(void *ctx, void *pull, int64_t tags_code, struct slice properties)
@@ -420,7 +439,7 @@ void pull_message_wake(void *ctx, void *pull, enum longpoll_why why)
 void pull_message_drop(void *ctx, void *pull)
 {
     (void)ctx;
-    mem_free(pull);
+    pull_drop(pull);
 }
 
 /* ---- the request ---- */

@@ -1,6 +1,6 @@
 /* send_header.c - one switch over one letter per field; a long name is turned into its letter first. A send is the most frequent
  * request of all: looking up a dozen names one by one in a dozen fields costs more than encoding the record.
- * (test: unit/broker/send_header) */
+ * (test: unit/processor/send) */
 #include "broker/processor/send_header.h"
 #include <stdio.h>
 

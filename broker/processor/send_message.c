@@ -2,8 +2,8 @@
  *
  * The order of the checks is Apache's (inventory g.3), because a client acts on the first code it sees. An answer of SUCCESS
  * leaves only when the record is in the log's file, or on its medium: the processor leaves a waiter in the ack queue and is done.
- *   I1  no SEND_OK before the turn's write succeeded.                  (test: unit/broker/send)
- *   I2  a held send is tried before any later one.                     (test: unit/broker/send)
+ *   I1  no SEND_OK before the turn's write succeeded.                  (test: unit/processor/send)
+ *   I2  a held send is tried before any later one.                     (test: unit/processor/send)
  * Nothing is allocated per message: properties are rebuilt in the request's arena, the waiter is a place in a ring.
  * Until their issue: delay levels and transactions are refused, because a delayed message that is delivered at once, or a half
  * message that everybody sees, is worse than an error. */

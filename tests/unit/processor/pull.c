@@ -380,6 +380,27 @@ Test(pull, many_may_wait_for_one_queue)
         cr_assert(all[i]->came && all[i]->code == RES_SUCCESS);
 }
 
+Test(pull, when_too_many_wait_the_next_one_is_answered_at_once)
+{
+    kit_topic("T", 1, 6);
+    struct answer *a = PULL_PARKED();
+    size_t one = k.c.waiting_bytes;
+    cr_expect(!a->came && one > 0);
+    k.c.waiting_bytes += 1 << 30;
+    const struct answer *b = PULL("sysFlag", "7", "commitOffset", "3");
+    expect_place(b, RES_PULL_NOT_FOUND, "NO_MATCHED_LOGIC_QUEUE", 0, 0, 0);
+    cr_expect_eq(offsets_query(k.c.offsets, SLICE_LIT("g"), SLICE_LIT("T"), 0), 3);
+    k.c.waiting_bytes -= 1 << 30;
+    kit_put("T", 0, "m", NULL);
+    cr_expect(a->came && k.c.waiting_bytes == 0);
+    kit_pass(2000);
+    fake_disk_chill(k.disk, NULL);
+    k.c.waiting_bytes = 1 << 30;
+    struct answer *cold = request(REQ_PULL_MESSAGE, (const char *const[]){NULL});
+    cr_assert(cold->came, "it reads here and now");
+    EXPECT_CODE(cold, RES_SUCCESS);
+}
+
 /* ---- offsets on the way ---- */
 static int64_t committed(void) { return offsets_query(k.c.offsets, SLICE_LIT("g"), SLICE_LIT("T"), 0); }
 
