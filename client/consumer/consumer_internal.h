@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "client/consumer/subscription.h"
+#include "client/consumer/tag_filter.h"
 #include "client/consumer/window.h"
 #include "client/core/client.h"
 #include "client/offset/local_offsets.h"
@@ -23,7 +23,7 @@ enum delivery { BY_POLL, BY_THREADS, BY_LOOP };
 struct topic_sub { /* network thread */
     struct list node; /* in consumer.topics */
     struct cmq_consumer *consumer;
-    struct subscription sub;
+    struct tag_filter sub;
     struct route_want want;
     bool busy, again;     /* a rebalance is under way; another shall follow */
     bool announced;       /* the brokers have heard of it */
@@ -43,7 +43,7 @@ struct held_queue { /* a queue that is ours */
     int64_t next_off, broker_id, committed;
     struct loop_timer timer;   /* the next try */
     struct route_want want;
-    const struct subscription *sub; /* NULL: assigned by hand */
+    const struct tag_filter *sub; /* NULL: assigned by hand */
     /* ---- under lock ---- */
     struct window window;
     bool dropped, paused;      /* paused: the window is full */
@@ -119,7 +119,7 @@ bool consumer_heartbeat(void *ctx, struct buf *body);
 void consumer_route_changed(void *ctx, const char *topic);
 
 /* pull.c */
-struct held_queue *queue_hold(struct cmq_consumer *c, const struct cmq_queue *q, const struct subscription *sub); /* NULL: out of memory */
+struct held_queue *queue_hold(struct cmq_consumer *c, const struct cmq_queue *q, const struct tag_filter *sub); /* NULL: out of memory */
 void queue_drop(struct held_queue *q, bool report);
 struct held_queue *queue_find(struct cmq_consumer *c, const struct cmq_queue *q); /* network thread, or under lock */
 void queue_ref(struct held_queue *q);

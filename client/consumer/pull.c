@@ -56,7 +56,7 @@ static bool take_seek(struct cmq_consumer *c, const struct cmq_queue *q, int64_t
     return false;
 }
 
-struct held_queue *queue_hold(struct cmq_consumer *c, const struct cmq_queue *queue, const struct subscription *sub)
+struct held_queue *queue_hold(struct cmq_consumer *c, const struct cmq_queue *queue, const struct tag_filter *sub)
 {
     size_t topic_n = strlen(queue->topic) + 1, broker_n = strlen(queue->broker_name) + 1;
     struct held_queue *q = mem_zalloc(sizeof *q + topic_n + broker_n);
@@ -276,7 +276,7 @@ static bool decode(const struct held_queue *q, struct slice body, int64_t from, 
         }
         if (m == NULL)
             return false;
-        if (q->sub != NULL && !subscription_wants(q->sub, cmq_message_tag(m))) {
+        if (q->sub != NULL && !tag_filter_wants(q->sub, cmq_message_tag(m))) {
             cmq_message_free(m); /* another tag with the same hash */
             continue;
         }

@@ -1,10 +1,10 @@
-/* subscription.c - tag expressions. Blanks around a tag do not count. */
-#include "client/consumer/subscription.h"
+/* tag_filter.c - tag expressions. Blanks around a tag do not count. */
+#include "client/consumer/tag_filter.h"
 
 #include "common/base/mem.h"
 #include "common/protocol/message.h"
 
-static enum mq_err split(struct subscription *s, struct fault *why)
+static enum mq_err split(struct tag_filter *s, struct fault *why)
 {
     struct slice rest = slice_str(s->expression);
     size_t most = 1;
@@ -21,32 +21,32 @@ static enum mq_err split(struct subscription *s, struct fault *why)
         rest = bar ? slice_from(rest, (size_t)(bar - rest.p) + 2) : slice_make(NULL, 0);
         if (tag.n == 0 || memchr(tag.p, '|', tag.n) != NULL)
             return fault_set(why, MQ_EINVAL, 0, "subscription \"%.100s\": expected * or tags with || between", s->expression);
-        if (s->n_tags == SUBSCRIPTION_TAGS_MAX)
-            return fault_set(why, MQ_EINVAL, 0, "subscription to %.80s: more than %d tags", s->topic, SUBSCRIPTION_TAGS_MAX);
+        if (s->n_tags == TAG_FILTER_MAX)
+            return fault_set(why, MQ_EINVAL, 0, "subscription to %.80s: more than %d tags", s->topic, TAG_FILTER_MAX);
         s->tags[s->n_tags++] = tag;
     }
     return MQ_OK;
 }
 
-enum mq_err subscription_init(struct subscription *s, const char *topic, const char *expression, int64_t version, struct fault *why)
+enum mq_err tag_filter_init(struct tag_filter *s, const char *topic, const char *expression, int64_t version, struct fault *why)
 {
     struct slice text = slice_trim(slice_str(expression));
-    *s = (struct subscription){.topic = mem_strdup(topic), .expression = text.n ? slice_dup(text) : mem_strdup("*"), .version = version};
+    *s = (struct tag_filter){.topic = mem_strdup(topic), .expression = text.n ? slice_dup(text) : mem_strdup("*"), .version = version};
     enum mq_err err = s->topic != NULL && s->expression != NULL ? split(s, why) : fault_set(why, MQ_ENOMEM, 0, "subscription");
     if (err != MQ_OK)
-        subscription_fini(s);
+        tag_filter_fini(s);
     return err;
 }
 
-void subscription_fini(struct subscription *s)
+void tag_filter_fini(struct tag_filter *s)
 {
     mem_free(s->topic);
     mem_free(s->expression);
     mem_free(s->tags);
-    *s = (struct subscription){0};
+    *s = (struct tag_filter){0};
 }
 
-bool subscription_wants(const struct subscription *s, const char *tag)
+bool tag_filter_wants(const struct tag_filter *s, const char *tag)
 {
     if (s->n_tags == 0)
         return true;
@@ -56,7 +56,7 @@ bool subscription_wants(const struct subscription *s, const char *tag)
     return false;
 }
 
-void subscription_json(const struct subscription *s, struct jw *w)
+void tag_filter_json(const struct tag_filter *s, struct jw *w)
 {
     jw_object(w);
     jw_kv_bool(w, "classFilterMode", false);
