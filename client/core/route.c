@@ -167,8 +167,9 @@ enum mq_err route_parse(const char *topic, struct slice json, int32_t default_qu
     struct route *r = mem_zalloc(sizeof *r);
     if (r == NULL)
         err = MQ_ENOMEM;
-    if (err == MQ_OK) {
+    else
         atomic_init(&r->refs, 1);
+    if (err == MQ_OK) {
         r->provisional = default_queues > 0;
         r->topic = keep(r, slice_str(topic));
         r->json = slice_make(arena_dup(&r->arena, json.p, json.n), json.n);
