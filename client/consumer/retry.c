@@ -24,6 +24,7 @@ static void sent_back(struct cmq_consumer *c)
 
 static void park(struct cmq_consumer *c, struct cmq_message *m)
 {
+    m->reconsume_times++; /* nobody else counts this one */
     list_push_back(&c->parked, &m->later);
     if (!c->ended && !atomic_load(&c->stopping))
         loop_timer_start(&c->again_timer, AGAIN_MS, 0);

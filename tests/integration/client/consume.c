@@ -282,7 +282,7 @@ static enum cmq_consume_result later_once(void *arg, const struct cmq_message *c
     return result;
 }
 
-Test(consume, what_is_refused_comes_again)
+Test(consume, what_is_refused_comes_again) /* from the retry topic, or after 5 s from here when no broker takes it back */
 {
     enum { N = 10 };
     struct cluster *cluster = cluster_new();

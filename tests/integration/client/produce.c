@@ -86,7 +86,7 @@ Test(produce, asynchronous_sends_are_each_answered_once)
     struct cmq_error err;
     struct answers a = {0};
     make_topic(&k, "Async", 4);
-    struct cmq_producer *p = producer_of(&k, NULL, NULL);
+    struct cmq_producer *p = producer_of(&k, "sendMsgTimeout", "60000");
     for (int i = 0; i < N; i++) {
         struct cmq_message *m = numbered("Async", i);
         enum cmq_code code;
