@@ -31,7 +31,7 @@ static const struct conf_key keys[] = {
     {"maxMessageSize", CONF_INT, AT(max_message_size), "4194304", 1, 16000000, AT_START, "bytes of a body, or of a batch", NULL},
     {"defaultTopicQueueNums", CONF_INT, AT(default_queues), "4", 1, 65535, AT_START, "queues of a topic that a send creates", NULL},
     {"createTopicKey", CONF_STR, AT(create_topic_key), "TBW102", 1, 127, AT_START, "topic whose route unknown topics start with", NULL},
-    {"asyncMaxMessages", CONF_I64, AT(async_max_messages), "65536", 1, 16777216, AT_START, "asynchronous sends that wait for their answers", NULL},
+    {"asyncMaxMessages", CONF_I64, AT(async_max_messages), "16384", 1, 16777216, AT_START, "asynchronous sends that wait for their answers", NULL},
     {"asyncMaxBytes", CONF_I64, AT(async_max_bytes), "33554432", 1, 1073741824, AT_START, "bytes of their bodies", NULL},
     {"consumerGroup", CONF_STR, AT(consumer_group), "", 0, 255, AT_START, "name of the group of consumers", NULL},
     {"messageModel", CONF_ENUM, AT(model), "CLUSTERING", 0, 0, AT_START, "share the messages, or each member gets all", model_names},

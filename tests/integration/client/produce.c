@@ -139,6 +139,32 @@ Test(produce, more_than_may_wait_is_refused)
     kit_end(&k);
 }
 
+Test(produce, more_than_both_sides_can_buffer_still_gets_through)
+{
+    enum { N = 60000 };
+    static const char body[256] = "x";
+    struct kit k = kit_start(1);
+    struct cmq_error err;
+    struct answers a = {0};
+    make_topic(&k, "Flood", 4);
+    struct cmq_config *c = config_of(&k, NULL);
+    struct cmq_producer *p;
+    OK(cmq_config_set(c, "asyncMaxMessages", "60000", &err));
+    OK(cmq_config_set(c, "sendMsgTimeout", "60000", &err));
+    OK(cmq_producer_new(c, &p, &err));
+    cmq_config_free(c);
+    send_numbers(p, "Flood", 0, 1);
+    cluster_pause(k.cluster, "broker-a");
+    for (int i = 0; i < N; i++)
+        OK(cmq_producer_send_async(p, cmq_message_new("Flood", body, sizeof body), on_sent, &a, &err));
+    nap_ms(200);
+    cluster_resume(k.cluster, "broker-a");
+    cmq_producer_stop(p, 50000);
+    cr_expect(atomic_load(&a.ok) == N && atomic_load(&a.failed) == 0, "%d ok, %d failed", atomic_load(&a.ok), atomic_load(&a.failed));
+    cmq_producer_free(p);
+    kit_end(&k);
+}
+
 Test(produce, free_while_sends_wait_calls_each_callback_once)
 {
     enum { N = 500 };
