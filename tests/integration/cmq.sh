@@ -80,6 +80,13 @@ if command -v bash >/dev/null 2>&1; then
     same "and an option's value" json "$words"
 fi
 
+if command -v script >/dev/null 2>&1; then
+    esc=$(printf '\033')
+    has "a terminal gets colours" "$esc" "$(env -u NO_COLOR TERM=xterm script -qec "$cmq help" /dev/null </dev/null)"
+    hasnt "unless NO_COLOR says no" "$esc" "$(TERM=xterm script -qec "$cmq help" /dev/null </dev/null)"
+    hasnt "and a pipe none" "$esc" "$(env -u NO_COLOR TERM=xterm "$cmq" help)"
+fi
+
 echo "--- nobody there"
 began=$(date +%s)
 run topic list -n 127.0.0.1:1; same "no name server" 3 $rc; has "says what to do" "cmq up" "$stderr"; same "and prints no rows" "" "$stdout"
