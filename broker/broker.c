@@ -27,7 +27,7 @@
 #include "common/base/mem.h"
 
 enum { VIP_PORT_DISTANCE = 2, ROUTES_MAX = 64, FORCE_CLEAN_PERCENT = 85, STOP_WRITING_PERCENT = 90, NEVER_PERCENT = 101 };
-enum { HELD_SENDS_MAX = 10000, HELD_BYTES_MAX = 64 << 20, FAREWELL_MS = 2000 };
+enum { HELD_SENDS_MAX = 10000, HELD_BYTES_MAX = 64 << 20, FAREWELL_MS = 2000, STORE_FILES = 512, CONNECTIONS_MAX = 60000 };
 
 /* ---- who we are ---- */
 static enum mq_err address_of(const char *ip, int32_t port, struct host *out, struct fault *why)
@@ -151,13 +151,25 @@ static enum mq_err routes_fill(struct broker *b, struct fault *why)
     return server_route(b->server, sink.rows, sink.n) == MQ_OK ? MQ_OK : fault_set(why, MQ_ENOMEM, 0, "request table");
 }
 
+/* Clients must not take the descriptors that the store needs: a flush that cannot open its file is final. */
+static enum mq_err share_files(unsigned *connections, struct fault *why)
+{
+    long files = sysconf(_SC_OPEN_MAX);
+    if (files < 2 * STORE_FILES)
+        return fault_set(why, MQ_ELIMIT, 0, "descriptors: %ld are allowed (ulimit -n), at least %d are needed", files, 2 * STORE_FILES);
+    *connections = files - STORE_FILES < CONNECTIONS_MAX ? (unsigned)(files - STORE_FILES) : CONNECTIONS_MAX;
+    return MQ_OK;
+}
+
 static enum mq_err listen_on(struct broker *b, struct fault *why)
 {
     const struct broker_config *c = &b->config;
-    const struct server_config cfg = {.bind_addr = c->bind_address, .n_ports = 2, .backlog = (int)c->backlog, .idle_ms = c->idle_seconds * 1000,
+    struct server_config cfg = {.bind_addr = c->bind_address, .n_ports = 2, .backlog = (int)c->backlog, .idle_ms = c->idle_seconds * 1000,
                                       .ports = {(uint16_t)c->listen_port, (uint16_t)(c->listen_port - VIP_PORT_DISTANCE)}};
     const struct server_events events = broker_server_events(b);
-    enum mq_err err = server_new(b->loop, &cfg, &events, &b->server, why);
+    enum mq_err err = share_files(&cfg.max_connections, why);
+    if (err == MQ_OK)
+        err = server_new(b->loop, &cfg, &events, &b->server, why);
     if (err != MQ_OK)
         return err;
     b->core.outbox = server_outbox(b->server);

@@ -24,6 +24,32 @@ check "the log has many files ($files)" [ "$files" -gt 3 ]
 stop $pid; status=$?
 check "it stops as usual ($status)" [ $status = 0 ]
 
+# ---- more connections than descriptors ----
+run_limited() { (ulimit -n "$1" && exec timeout 10 "$OUT/mqbroker" -c "$work/small.conf" > "$work/said" 2>&1); }
+run_limited 1000
+check "too few descriptors for the store: refused in words" grep -q 'at least 1024 are needed' "$work/said"
+free_port
+sed "s|^listenPort=.*|listenPort=$port|; s|/small\$|/few|" "$work/small.conf" > "$work/few.conf"
+(ulimit -n 1024 && exec "$OUT/mqbroker" -c "$work/few.conf") >>"$work/few.log" 2>&1 &
+pid=$!
+pids="$pids $pid"
+addr=127.0.0.1:$port
+within 10 accepts "$port"
+raw "$addr" send busy $n x 16 > "$work/sent.x" 2>&1 &
+sender=$!
+within 10 grep -q '^ok' "$work/sent.x" # it is connected
+"$OUT/tests/mqraw" "$addr" hold 800 > "$work/held" 2>&1 &
+holder=$!
+pids="$pids $holder"
+within 10 grep -q held "$work/held"
+wait $sender
+check "who was there is served while accepting pauses" [ "$(grep -c '^ok' "$work/sent.x")" = "$n" ]
+check "the log says so" grep -q 'WARN server accepting pauses' "$work/few.log"
+kill $holder; wait $holder 2>/dev/null
+check "and who comes later, when others have gone" within 5 raw "$addr" call 28
+stop $pid; status=$?
+check "the store did not notice ($status)" [ $status = 0 ]
+
 # ---- settings that change while it runs ----
 free_port; ns=127.0.0.1:$port
 printf 'listenPort=%s\nbindAddress=127.0.0.1\nkvConfigPath=%s/kv.json\n' "$port" "$work" > "$work/ns.conf"

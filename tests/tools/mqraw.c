@@ -3,6 +3,7 @@
  *   mqraw HOST:PORT call CODE [key=value ...] [-b BODY]   prints "code N remark", the ext fields, the body
  *   mqraw HOST:PORT send TOPIC N PREFIX [WINDOW]          sends N messages PREFIX-0 ...; prints "ok BODY QUEUE OFFSET" per SUCCESS, else "no CODE REMARK"
  *   mqraw HOST:PORT read TOPIC QUEUES                     pulls everything; prints "BODY QUEUE OFFSET"
+ *   mqraw HOST:PORT hold N                                keeps N connections open until it is killed; prints "held"
  * WINDOW sends are on their way at once (default 1). Exit status: 0; 1 when an answer of call was not SUCCESS; 2 usage; 3 the connection
  * broke, and what was printed until then counts. */
 #include <errno.h>
@@ -200,6 +201,19 @@ static int do_read(char **argv)
     return 0;
 }
 
+static int do_hold(const char *at, int n)
+{
+    for (int i = 0; i < n; i++) {
+        char copy[128];
+        snprintf(copy, sizeof copy, "%s", at);
+        dial(copy);
+    }
+    printf("held\n");
+    fflush(stdout);
+    pause();
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 3 && strcmp(argv[2], "call") == 0) {
@@ -214,6 +228,8 @@ int main(int argc, char **argv)
         dial(argv[1]);
         return do_read(argv + 3);
     }
-    fprintf(stderr, "usage: mqraw HOST:PORT call CODE [key=value ...] [-b BODY] | send TOPIC N PREFIX [WINDOW] | read TOPIC QUEUES\n");
+    if (argc == 4 && strcmp(argv[2], "hold") == 0)
+        return do_hold(argv[1], atoi(argv[3]));
+    fprintf(stderr, "usage: mqraw HOST:PORT call CODE [key=value ...] [-b BODY] | send TOPIC N PREFIX [WINDOW] | read TOPIC QUEUES | hold N\n");
     return 2;
 }
