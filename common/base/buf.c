@@ -5,7 +5,7 @@
 
 #include "common/base/mem.h"
 
-uint8_t *buf_room(struct buf *b, size_t more)
+uint8_t *buf_grow(struct buf *b, size_t more)
 {
     if (b->failed)
         return NULL;
@@ -29,18 +29,7 @@ failed:
     return NULL;
 }
 
-void buf_put(struct buf *b, const void *p, size_t n)
-{
-    uint8_t *at = buf_room(b, n);
-    if (at == NULL || n == 0)
-        return;
-    memcpy(at, p, n);
-    b->n += n;
-}
-
 void buf_slice(struct buf *b, struct slice s) { buf_put(b, s.p, s.n); }
-void buf_str(struct buf *b, const char *s) { buf_put(b, s, strlen(s)); }
-void buf_u8(struct buf *b, uint8_t v) { buf_put(b, &v, 1); }
 
 void buf_u16(struct buf *b, uint16_t v)
 {

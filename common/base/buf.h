@@ -14,12 +14,23 @@ struct buf {
     bool failed;
 };
 
+uint8_t *buf_grow(struct buf *b, size_t more); /* buf_room()'s slow half */
 /* Room for `more` bytes at p + n; NULL (and failed) when out of memory. Does not move n. */
-uint8_t *buf_room(struct buf *b, size_t more);
-void buf_put(struct buf *b, const void *p, size_t n);
+static inline uint8_t *buf_room(struct buf *b, size_t more)
+{
+    return b->p != NULL && !b->failed && more <= b->cap - b->n ? b->p + b->n : buf_grow(b, more);
+}
+static inline void buf_put(struct buf *b, const void *p, size_t n)
+{
+    uint8_t *at = buf_room(b, n);
+    if (at == NULL || n == 0)
+        return;
+    memcpy(at, p, n);
+    b->n += n;
+}
 void buf_slice(struct buf *b, struct slice s);
-void buf_str(struct buf *b, const char *s);
-void buf_u8(struct buf *b, uint8_t v);
+static inline void buf_str(struct buf *b, const char *s) { buf_put(b, s, strlen(s)); }
+static inline void buf_u8(struct buf *b, uint8_t v) { buf_put(b, &v, 1); }
 void buf_u16(struct buf *b, uint16_t v); /* big-endian, as all of RocketMQ */
 void buf_u32(struct buf *b, uint32_t v);
 void buf_u64(struct buf *b, uint64_t v);

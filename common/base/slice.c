@@ -53,6 +53,12 @@ bool slice_i64(struct slice s, int64_t *out)
     if (i == s.n)
         return false;
     int64_t v = 0; /* counts down: the negative range is the larger one */
+    for (size_t safe = i + 18; i < s.n && i < safe; i++) { /* so many digits always fit */
+        unsigned digit = (unsigned)s.p[i] - '0';
+        if (digit > 9)
+            return false;
+        v = v * 10 - (int64_t)digit;
+    }
     for (; i < s.n; i++) {
         if (s.p[i] < '0' || s.p[i] > '9')
             return false;

@@ -8,6 +8,9 @@
 #include "common/protocol/command_internal.h"
 
 #include <assert.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "common/protocol/codes.h"
 #include "common/protocol/json.h"
@@ -25,8 +28,30 @@ static void blanks(struct scan *s)
         s->p++;
 }
 
-static bool eat(struct scan *s, uint8_t c)
+/* The first quote or backslash of [p, end), else end. Headers are short strings, one behind the other: sixteen bytes at once find the
+ * end of most in one step. */
+static inline const uint8_t *plain_end(const uint8_t *p, const uint8_t *end)
 {
+#ifdef __SSE2__
+    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
+    for (; end - p >= 16; p += 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+        unsigned hits = (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, backslash)));
+        if (hits)
+            return p + __builtin_ctz(hits);
+    }
+#endif
+    while (p < end && *p != '"' && *p != '\\')
+        p++;
+    return p;
+}
+
+static inline bool eat(struct scan *s, uint8_t c)
+{
+    if (s->p < s->end && *s->p == c) { /* compact JSON, as all known clients write it */
+        s->p++;
+        return true;
+    }
     blanks(s);
     if (s->p == s->end || *s->p != c)
         return false;
@@ -122,12 +147,12 @@ static bool string(struct scan *s, struct slice *out)
         return false;
     const uint8_t *from = s->p;
     bool escaped = false;
-    for (; s->p < s->end && *s->p != '"'; s->p++)
-        if (*s->p == '\\') {
-            escaped = true;
-            if (++s->p == s->end)
-                return false;
-        }
+    while ((s->p = plain_end(s->p, s->end)) < s->end && *s->p == '\\') {
+        escaped = true;
+        if (s->end - s->p < 2)
+            return false;
+        s->p += 2;
+    }
     if (s->p == s->end)
         return false;
     const uint8_t *to = s->p++;
@@ -206,6 +231,24 @@ static bool scalar(struct scan *s, struct slice *out)
     return true;
 }
 
+/* "key":"value" without blanks and escapes: what nearly all fields of nearly all clients are. False: something else, nothing was read. */
+static inline bool plain_pair(struct scan *s, struct slice *key, struct slice *value)
+{
+    const uint8_t *k = s->p + 1, *end = s->end;
+    if (end - s->p < 5 || *s->p != '"')
+        return false;
+    const uint8_t *k_end = plain_end(k, end);
+    if (end - k_end < 4 || k_end[0] != '"' || k_end[1] != ':' || k_end[2] != '"')
+        return false;
+    const uint8_t *v = k_end + 3, *v_end = plain_end(v, end);
+    if (v_end == end || *v_end != '"')
+        return false;
+    *key = slice_make(k, (size_t)(k_end - k));
+    *value = slice_make(v, (size_t)(v_end - v));
+    s->p = v_end + 1;
+    return true;
+}
+
 static bool ext_fields(struct scan *s, struct command *out)
 {
     struct slice word;
@@ -219,7 +262,7 @@ static bool ext_fields(struct scan *s, struct command *out)
     if (!eat(s, '}')) {
         do {
             struct slice key, value;
-            if (!string(s, &key) || !eat(s, ':') || !scalar(s, &value))
+            if (!plain_pair(s, &key, &value) && (!string(s, &key) || !eat(s, ':') || !scalar(s, &value)))
                 return false;
             if (value.p == NULL)
                 continue;
@@ -343,6 +386,14 @@ malformed:
 void json_text(struct buf *out, struct slice s) /* with quotes; the common case needs no escape */
 {
     size_t i = 0;
+#ifdef __SSE2__
+    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\'), blank = _mm_set1_epi8(0x20);
+    for (; s.n - i >= 16; i += 16) { /* signed comparison: bytes from 0x80 on are below the blank, too */
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(s.p + i));
+        if (_mm_movemask_epi8(_mm_or_si128(_mm_cmplt_epi8(v, blank), _mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, backslash)))))
+            break;
+    }
+#endif
     while (i < s.n && s.p[i] >= 0x20 && s.p[i] != '"' && s.p[i] != '\\' && s.p[i] < 0x80)
         i++;
     if (i < s.n) {
@@ -391,13 +442,27 @@ void command_json_close(struct buf *out, const struct command *c)
     buf_u8(out, '}');
 }
 
-void command_json_ext(struct buf *out, struct slice key, struct slice value, bool first)
+static void ext_comma(struct buf *out, bool first)
 {
     if (first)
         buf_put(out, ",\"extFields\":{", 14);
     else
         buf_u8(out, ',');
+}
+
+void command_json_ext(struct buf *out, struct slice key, struct slice value, bool first)
+{
+    ext_comma(out, first);
     json_text(out, key);
     buf_u8(out, ':');
+    json_text(out, value);
+}
+
+void command_json_ext_plain(struct buf *out, const char *key, struct slice value, bool first)
+{
+    ext_comma(out, first);
+    buf_u8(out, '"');
+    buf_str(out, key);
+    buf_put(out, "\":", 2);
     json_text(out, value);
 }

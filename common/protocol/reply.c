@@ -91,7 +91,7 @@ void reply_encode(const struct reply *r, const struct ticket *to, struct buf *ou
     if (to->serialize == SERIALIZE_JSON) {
         command_json_open(out, c.code);
         for (uint32_t i = 0; i < r->n_ext; i++)
-            command_json_ext(out, slice_str(r->ext[i].key), slice_make(r->text.p + r->ext[i].at, r->ext[i].n), i == 0);
+            command_json_ext_plain(out, r->ext[i].key, slice_make(r->text.p + r->ext[i].at, r->ext[i].n), i == 0);
         if (r->n_ext > 0)
             buf_u8(out, '}');
         command_json_close(out, &c);
