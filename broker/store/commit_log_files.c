@@ -150,6 +150,16 @@ static int64_t start_at(const struct buf *starts, size_t i)
     return v;
 }
 
+/* A file that is there already gets its full size in any case: without room it has no blocks yet, and the disk's watermark keeps sends off. */
+static int make_full(const struct commit_log *log, int fd)
+{
+    int r = log->io.set_size(log->io.ctx, fd, log->file_size, true);
+    if (r != -ENOSPC && r != -EDQUOT)
+        return r;
+    log_warn("store", "no room for the blocks of the log's last file folder=%s", log->dir);
+    return log->io.set_size(log->io.ctx, fd, log->file_size, false);
+}
+
 static enum mq_err check_size(const struct commit_log *log, uint64_t off, bool last, struct fault *why)
 {
     struct store_stat st;
@@ -164,7 +174,7 @@ static enum mq_err check_size(const struct commit_log *log, uint64_t off, bool l
         return fault_set(why, MQ_ECORRUPT, 0, "%.100s has %" PRIu64 " bytes, mappedFileSizeCommitLog says %" PRIu64, path, st.size, log->file_size);
     log_warn("store", "short last file of the log made full path=%s bytes=%" PRIu64 " full=%" PRIu64, path, st.size, log->file_size);
     int fd = log->io.open(log->io.ctx, path, STORE_OPEN_WRITE);
-    r = fd < 0 ? fd : log->io.set_size(log->io.ctx, fd, log->file_size, true);
+    r = fd < 0 ? fd : make_full(log, fd);
     if (r >= 0)
         r = log->io.datasync(log->io.ctx, fd);
     if (fd >= 0)
@@ -298,7 +308,7 @@ static int zero_behind(struct commit_log *log, uint64_t end)
     if (fd < 0)
         return fd;
     int r = log->io.set_size(log->io.ctx, fd, end % log->file_size, false);
-    return r < 0 ? r : log->io.set_size(log->io.ctx, fd, log->file_size, true);
+    return r < 0 ? r : make_full(log, fd);
 }
 
 enum mq_err commit_log_settle(struct commit_log *log, uint64_t end, bool dirty, uint64_t sync_from, struct fault *why)

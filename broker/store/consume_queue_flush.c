@@ -307,11 +307,11 @@ static enum mq_err write_list(struct consume_queues *t, struct list *queues, str
 {
     LIST_EACH(node, queues) {
         struct consume_queue *q = CONTAINER_OF(node, struct consume_queue, link);
-        if (q->busy || q->topic->blocked || q->tail == NULL)
+        if (q->busy || q->topic->blocked || q->tail == NULL || q->flight != NULL) /* a flight that found no room goes first, by a round */
             continue;
         struct cq_item it = item_of(t, q, q->tail, false);
         if (item_write(t, &it, false, why) < 0) {
-            t->failed = true;
+            t->failed = t->failed || why->err != MQ_EFULL;
             return why->err;
         }
         item_done(t, &it, false);

@@ -45,10 +45,9 @@ static enum mq_err tell(void *arg, const struct message *m, struct fault *why)
     if (err != MQ_OK)
         log_warn("store", "record without a unit topic=%.*s queue=%" PRId32 " queue_off=%" PRId64 " place=%" PRId64 " why=%s", SLICE_ARG(m->topic),
                  m->queue_id, m->queue_off, m->phys_off, mq_err_words(err));
-    if (consume_queues_waiting(s->queues) > RECOVER_WAITING)
-        err = consume_queues_write(s->queues, why);
-    else
-        err = MQ_OK;
+    err = consume_queues_waiting(s->queues) > RECOVER_WAITING ? consume_queues_write(s->queues, why) : MQ_OK;
+    if (err == MQ_EFULL && consume_queues_waiting(s->queues) <= QUEUES_WAITING_MAX)
+        err = MQ_OK; /* they stay in memory */
     if (s->index != NULL)
         msg_index_tick(s->index, s->now_ms);
     return err;
@@ -126,6 +125,7 @@ static enum mq_err recover(struct message_store *s, bool clean, struct fault *wh
 {
     uint64_t from = recovery_start(s->log, clean, &s->checkpoint);
     struct recovered rec = {.end = from, .last_ms = -1};
+    char text[300];
     enum mq_err err = clean ? recover_clean(s, from, &rec, why) : recover_unclean(s, from, &rec, why);
     if (err == MQ_OK && s->index != NULL)
         msg_index_truncate(s->index, rec.end);
@@ -133,8 +133,13 @@ static enum mq_err recover(struct message_store *s, bool clean, struct fault *wh
         err = index_catch_up(s, rec.end, why);
     if (err == MQ_OK) /* told queues may point to what is about to be synced: log first */
         err = commit_log_settle(s->log, rec.end, rec.dirty, clean ? rec.end : from, why);
-    if (err == MQ_OK && consume_queues_waiting(s->queues) > 0)
-        err = consume_queues_flush_now(s->queues, why);
+    enum mq_err queues = err == MQ_OK && consume_queues_waiting(s->queues) > 0 ? consume_queues_flush_now(s->queues, why) : MQ_OK;
+    if (queues != MQ_EFULL)
+        err = err != MQ_OK ? err : queues;
+    else { /* a full disk opens for reading; the log has what the queues lack */
+        s->queues_full = *why;
+        log_error("store", "no room for queues, sends are refused why=%s", fault_text(why, text, sizeof text));
+    }
     s->last_ms = rec.last_ms > 0 ? rec.last_ms : s->checkpoint.log_ms;
     if (err == MQ_OK && !clean)
         log_info("store", "recovered after an unclean stop from=%020" PRIu64 " end=%020" PRIu64 " queues=%zu", from, rec.end,
