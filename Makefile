@@ -76,7 +76,10 @@ EXAMPLES := $(patsubst client/examples/%.c,$(OUT)/examples/%,$(wildcard client/e
 $(OUT)/examples/%: client/examples/%.c client/include/cmq.h $(OUT)/libcmq.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -Iclient/include $< $(OUT)/libcmq.a $(LDFLAGS) $(LDLIBS) -o $@
-examples: $(EXAMPLES) ## the programs of client/examples, linked with libcmq.a
+$(OUT)/tests/compat-libcmq: tests/compat/libcmq.c client/include/cmq.h $(OUT)/libcmq.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -Iclient/include $< $(OUT)/libcmq.a $(LDFLAGS) $(LDLIBS) -o $@
+examples: $(EXAMPLES) $(OUT)/tests/compat-libcmq ## the programs of client/examples, linked with libcmq.a
 
 define test_program
 $(OUT)/tests/$(subst /,-,$(1)): $(call objects,$(wildcard tests/$(1)/*.c)) $(OUT)/libtest.a $(OUT)/libnamesrv.a $(OUT)/libbroker.a $(OUT)/libclient.a $(OUT)/libcommon.a
@@ -121,7 +124,7 @@ fuzz: $(FUZZ:%=build/fuzz/fuzz-%) ## every tests/fuzz/NAME.c under clang's libFu
 endif
 demo: all ## a cluster of real processes, killed in parts on the way; checks its own claims
 	@sh deploy/demo $(OUT)
-compat: all ## Apache's published Java, Go and Node clients against our servers
+compat: all examples ## Apache's published Java, Go and Node clients against our servers
 	@bash tests/compat/all $(OUT)
 format: ## rewrites the sources as .clang-format says
 	clang-format -i $$(git ls-files '*.c' '*.h')

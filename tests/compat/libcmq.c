@@ -1,0 +1,356 @@
+/* libcmq.c - libcmq against the servers at argv[1], case by case; names of topics and groups begin with argv[2]. A line per case,
+ * then "N passed, N failed, N skipped". Only the public header is used. */
+#include <cmq.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static const char *servers, *prefix;
+static struct cmq_error err;
+static char why[600];
+static const char *skipped; /* the reason, when a case cannot be told here */
+
+#define TRY(call)                                                                                                  \
+    do {                                                                                                           \
+        if ((call) != CMQ_OK) {                                                                                    \
+            snprintf(why, sizeof why, "%.100s: %s %.200s %.200s", #call, cmq_code_name(err.code), err.words, err.remark); \
+            return 0;                                                                                              \
+        }                                                                                                          \
+    } while (0)
+#define EXPECT(truth)                                                             \
+    do {                                                                          \
+        if (!(truth)) {                                                           \
+            snprintf(why, sizeof why, "line %d: not true: %.300s", __LINE__, #truth); \
+            return 0;                                                             \
+        }                                                                         \
+    } while (0)
+
+static char names[8][160];
+static const char *name(int at, const char *what)
+{
+    snprintf(names[at], sizeof names[at], "%.100s-%.50s", prefix, what);
+    return names[at];
+}
+static void nap(long ms)
+{
+    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    nanosleep(&t, NULL);
+}
+static struct cmq_config *config(const char *group)
+{
+    struct cmq_config *c = cmq_config_new();
+    cmq_config_set(c, "namesrvAddr", servers, NULL);
+    cmq_config_set(c, "consumeFromWhere", "CONSUME_FROM_FIRST_OFFSET", NULL);
+    cmq_config_set(c, "sendMsgTimeout", "10000", NULL);
+    if (group != NULL)
+        cmq_config_set(c, "consumerGroup", group, NULL);
+    return c;
+}
+static enum cmq_code producer(struct cmq_producer **p)
+{
+    struct cmq_config *c = config(NULL);
+    enum cmq_code code = cmq_producer_new(c, p, &err);
+    cmq_config_free(c);
+    return code;
+}
+static enum cmq_code topic(const char *t, int queues)
+{
+    struct cmq_config *c = config(NULL);
+    struct cmq_admin *a = NULL;
+    struct cmq_topic_config tc = {.read_queues = queues, .write_queues = queues};
+    enum cmq_code code = cmq_admin_new(c, &a, &err);
+    if (code == CMQ_OK)
+        code = cmq_admin_create_topic(a, NULL, t, &tc, &err);
+    cmq_admin_free(a);
+    cmq_config_free(c);
+    return code;
+}
+static struct cmq_consumer *consumer(const char *group, const char *t, const char *tags, cmq_message_fn *fn, void *arg)
+{
+    struct cmq_config *cfg = config(group);
+    struct cmq_consumer *c = NULL;
+    if (cmq_consumer_new(cfg, &c, &err) != CMQ_OK || cmq_consumer_subscribe(c, t, tags, &err) != CMQ_OK ||
+        (fn != NULL && cmq_consumer_on_message(c, fn, arg, &err) != CMQ_OK) || cmq_consumer_start(c, &err) != CMQ_OK) {
+        cmq_consumer_free(c);
+        c = NULL;
+    }
+    cmq_config_free(cfg);
+    return c;
+}
+
+struct seen {
+    atomic_int total, again, wrong;
+};
+static enum cmq_consume_result see(void *arg, const struct cmq_message *const *m, size_t n)
+{
+    (void)m;
+    atomic_fetch_add(&((struct seen *)arg)->total, (int)n);
+    return CMQ_CONSUME_SUCCESS;
+}
+static int await(atomic_int *what, int value, int seconds)
+{
+    for (int i = 0; i < seconds * 100 && atomic_load(what) < value; i++)
+        nap(10);
+    return atomic_load(what) == value;
+}
+
+/* ---- cases: 1 when all is well ---- */
+
+static int compressed_bodies_come_back_whole(void)
+{
+    enum { N = 100000 };
+    static char body[N];
+    struct cmq_producer *p;
+    struct cmq_message *m, *got;
+    const char *t = name(0, "compressed");
+    for (int i = 0; i < N; i++)
+        body[i] = (char)('a' + i % 23);
+    TRY(topic(t, 1));
+    TRY(producer(&p));
+    m = cmq_message_new(t, body, N);
+    TRY(cmq_message_set_property(m, "colour", "green", &err));
+    TRY(cmq_message_set_keys(m, "k1 k2", &err));
+    TRY(cmq_producer_send(p, m, NULL, &err));
+    struct cmq_producer_stats stats;
+    cmq_producer_get_stats(p, &stats);
+    EXPECT(stats.bytes < N / 10);
+    struct cmq_consumer *c = consumer(name(1, "g-compressed"), t, "*", NULL, NULL);
+    EXPECT(c != NULL);
+    TRY(cmq_consumer_poll(c, 30000, &got, &err));
+    size_t n;
+    const void *seen = cmq_message_body(got, &n);
+    EXPECT(n == N && memcmp(seen, body, N) == 0);
+    EXPECT(strcmp(cmq_message_property(got, "colour"), "green") == 0 && strcmp(cmq_message_keys(got), "k1 k2") == 0);
+    EXPECT(strcmp(cmq_message_id(got), cmq_message_id(m)) == 0);
+    cmq_message_free(got);
+    cmq_message_free(m);
+    cmq_consumer_free(c);
+    cmq_producer_free(p);
+    return 1;
+}
+
+static int a_batch_comes_as_its_messages(void)
+{
+    struct cmq_producer *p;
+    struct cmq_message *m[10], *got;
+    struct cmq_send_result r;
+    const char *t = name(0, "batch");
+    TRY(topic(t, 1));
+    TRY(producer(&p));
+    for (int i = 0; i < 10; i++) {
+        m[i] = cmq_message_new(t, "0123456789" + i, 1);
+        TRY(cmq_message_set_tag(m[i], i % 2 ? "odd" : "even", &err));
+    }
+    TRY(cmq_producer_send_batch(p, m, 10, &r, &err));
+    EXPECT(r.queue_offset == 0);
+    struct cmq_consumer *c = consumer(name(1, "g-batch"), t, "odd", NULL, NULL);
+    EXPECT(c != NULL);
+    for (int i = 1; i < 10; i += 2) {
+        TRY(cmq_consumer_poll(c, 30000, &got, &err));
+        EXPECT(cmq_message_queue_offset(got) == i && *(const char *)cmq_message_body(got, NULL) == '0' + i);
+        cmq_message_free(got);
+    }
+    EXPECT(cmq_consumer_poll(c, 500, &got, &err) == CMQ_ERR_TIMEOUT);
+    for (int i = 0; i < 10; i++)
+        cmq_message_free(m[i]);
+    cmq_consumer_free(c);
+    cmq_producer_free(p);
+    return 1;
+}
+
+static int two_members_share_and_take_over(void)
+{
+    enum { N = 100 };
+    static struct seen a, b;
+    struct cmq_producer *p;
+    const char *t = name(0, "shared");
+    TRY(topic(t, 4));
+    TRY(producer(&p));
+    struct cmq_consumer *x = consumer(name(1, "g-shared"), t, "*", see, &a), *y = consumer(names[1], t, "*", see, &b);
+    EXPECT(x != NULL && y != NULL);
+    struct cmq_consumer_stats s1 = {0}, s2 = {0}; /* with the retry topic's queue one has 3, or both 2 */
+    for (int i = 0; i < 3000 && (s1.queues + s2.queues != 5 || s1.queues > 3 || s2.queues > 3); i++) {
+        nap(10);
+        cmq_consumer_get_stats(x, &s1);
+        cmq_consumer_get_stats(y, &s2);
+    }
+    for (int i = 0; i < N; i++) {
+        struct cmq_message *m = cmq_message_new(t, "x", 1);
+        TRY(cmq_producer_send(p, m, NULL, &err));
+        cmq_message_free(m);
+    }
+    for (int i = 0; i < 3000 && atomic_load(&a.total) + atomic_load(&b.total) < N; i++)
+        nap(10);
+    EXPECT(atomic_load(&a.total) + atomic_load(&b.total) == N);
+    EXPECT(atomic_load(&a.total) == N / 2);
+    cmq_consumer_free(y);
+    for (int i = 0; i < 3000 && s1.queues != 5; i++) {
+        nap(10);
+        cmq_consumer_get_stats(x, &s1);
+    }
+    for (int i = 0; i < N; i++) {
+        struct cmq_message *m = cmq_message_new(t, "x", 1);
+        TRY(cmq_producer_send(p, m, NULL, &err));
+        cmq_message_free(m);
+    }
+    EXPECT(await(&a.total, N / 2 + N, 30));
+    cmq_consumer_free(x);
+    cmq_producer_free(p);
+    return 1;
+}
+
+static const char *later_topic;
+static enum cmq_consume_result later(void *arg, const struct cmq_message *const *m, size_t n)
+{
+    struct seen *s = arg;
+    (void)n;
+    if (strcmp(cmq_message_topic(m[0]), later_topic) != 0)
+        atomic_fetch_add(&s->wrong, 1);
+    if (cmq_message_reconsume_times(m[0]) == 0) {
+        atomic_fetch_add(&s->total, 1);
+        return CMQ_RECONSUME_LATER;
+    }
+    atomic_fetch_add(&s->again, 1);
+    return CMQ_CONSUME_SUCCESS;
+}
+static int what_is_refused_comes_again(void)
+{
+    static struct seen s;
+    struct cmq_producer *p;
+    later_topic = name(0, "later");
+    TRY(topic(later_topic, 2));
+    TRY(producer(&p));
+    for (int i = 0; i < 4; i++) {
+        struct cmq_message *m = cmq_message_new(later_topic, "x", 1);
+        TRY(cmq_producer_send(p, m, NULL, &err));
+        cmq_message_free(m);
+    }
+    struct cmq_consumer *c = consumer(name(1, "g-later"), later_topic, "*", later, &s);
+    EXPECT(c != NULL);
+    EXPECT(await(&s.total, 4, 30));
+    EXPECT(await(&s.again, 4, 60));
+    nap(500);
+    EXPECT(atomic_load(&s.again) == 4 && atomic_load(&s.wrong) == 0);
+    cmq_consumer_free(c);
+    cmq_producer_free(p);
+    return 1;
+}
+
+static int a_delay_level_delays(void)
+{
+    struct cmq_producer *p;
+    struct cmq_message *got;
+    struct timespec t0, t1;
+    const char *t = name(0, "delay");
+    TRY(topic(t, 1));
+    TRY(producer(&p));
+    struct cmq_message *m = cmq_message_new(t, "x", 1);
+    cmq_message_set_delay_level(m, 2);
+    clock_gettime(CLOCK_MONOTONIC, &t0);
+    if (cmq_producer_send(p, m, NULL, &err) == CMQ_ERR_ARGUMENT && err.server_code == 13) {
+        skipped = "this server has no delay levels";
+        cmq_message_free(m);
+        cmq_producer_free(p);
+        return 1;
+    }
+    TRY(err.code);
+    struct cmq_consumer *c = consumer(name(1, "g-delay"), t, "*", NULL, NULL);
+    EXPECT(c != NULL);
+    TRY(cmq_consumer_poll(c, 60000, &got, &err));
+    clock_gettime(CLOCK_MONOTONIC, &t1);
+    EXPECT((t1.tv_sec - t0.tv_sec) * 1000 + (t1.tv_nsec - t0.tv_nsec) / 1000000 >= 2500); /* level 2 is 3 s in these servers */
+    cmq_message_free(got);
+    cmq_message_free(m);
+    cmq_consumer_free(c);
+    cmq_producer_free(p);
+    return 1;
+}
+
+static void count_topic(void *arg, const char *t)
+{
+    *(int *)arg += strncmp(t, names[7], strlen(names[7])) == 0;
+}
+static void count_status(void *arg, const struct cmq_queue_status *s)
+{
+    *(int64_t *)arg += s->max_offset - s->min_offset;
+}
+static int an_operator_sees_what_is_there(void)
+{
+    struct cmq_config *c = config(NULL);
+    struct cmq_admin *a;
+    struct cmq_producer *p;
+    int topics = 0;
+    int64_t messages = 0, off = -1;
+    const char *t = name(7, "admin");
+    TRY(topic(t, 3));
+    TRY(producer(&p));
+    for (int i = 0; i < 6; i++) {
+        struct cmq_message *m = cmq_message_new(t, "x", 1);
+        TRY(cmq_producer_send(p, m, NULL, &err));
+        cmq_message_free(m);
+    }
+    TRY(cmq_admin_new(c, &a, &err));
+    TRY(cmq_admin_list_topics(a, count_topic, &topics, &err));
+    EXPECT(topics == 1);
+    for (int i = 0; i < 500 && messages < 6; i++) { /* Apache's queues follow the log a moment later */
+        messages = 0;
+        TRY(cmq_admin_topic_status(a, t, count_status, &messages, &err));
+        nap(10);
+    }
+    EXPECT(messages == 6);
+    struct cmq_queue q = {t, "broker-a", 1};
+    TRY(cmq_admin_max_offset(a, &q, &off, &err));
+    EXPECT(off == 2);
+    TRY(cmq_admin_min_offset(a, &q, &off, &err));
+    EXPECT(off == 0);
+    TRY(cmq_admin_offset_by_time(a, &q, 1, &off, &err));
+    EXPECT(off == 0);
+    TRY(cmq_admin_delete_topic(a, NULL, t, &err));
+    EXPECT(cmq_admin_max_offset(a, &q, &off, &err) == CMQ_ERR_NOT_FOUND);
+    cmq_admin_free(a);
+    cmq_config_free(c);
+    cmq_producer_free(p);
+    return 1;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        int (*fn)(void);
+    } cases[] = {{"compressed_bodies_come_back_whole", compressed_bodies_come_back_whole},
+                 {"a_batch_comes_as_its_messages", a_batch_comes_as_its_messages},
+                 {"two_members_share_and_take_over", two_members_share_and_take_over},
+                 {"what_is_refused_comes_again", what_is_refused_comes_again},
+                 {"a_delay_level_delays", a_delay_level_delays},
+                 {"an_operator_sees_what_is_there", an_operator_sees_what_is_there}};
+    int passed = 0, failed = 0, n_skipped = 0;
+    if (argc < 3)
+        return 2;
+    servers = argv[1];
+    prefix = argv[2];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int chosen = argc <= 3;
+        for (int j = 3; j < argc; j++)
+            chosen = chosen || strcmp(argv[j], cases[i].name) == 0;
+        if (!chosen)
+            continue;
+        skipped = NULL;
+        int ok = cases[i].fn();
+        if (skipped != NULL) {
+            printf("SKIP %s: %s\n", cases[i].name, skipped);
+            n_skipped++;
+        } else if (ok) {
+            printf("PASS %s\n", cases[i].name);
+            passed++;
+        } else {
+            printf("FAIL %s: %s\n", cases[i].name, why);
+            failed++;
+        }
+        fflush(stdout);
+    }
+    printf("%d passed, %d failed, %d skipped\n", passed, failed, n_skipped);
+    return failed > 0;
+}
