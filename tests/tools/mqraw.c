@@ -98,7 +98,7 @@ static struct command request(int32_t code, const struct ext_field *ext, uint32_
 
 static int do_call(int argc, char **argv)
 {
-    struct ext_field ext[EXT_MAX];
+    struct ext_field ext[EXT_MAX] = {0};
     uint32_t n = 0;
     struct command answer, cmd = request(atoi(argv[0]), ext, 0);
     for (int i = 1; i < argc && n < EXT_MAX; i++) {
