@@ -1,7 +1,10 @@
 /* cuts.c - power cuts and kills at each step of a workload's disk. SIM_SEED=n replays one seed, SIM_SEEDS=n asks for more of them. */
 #include <criterion/criterion.h>
+#include <stdlib.h>
 
 #include "tests/sim/store/sim.h"
+
+static unsigned files_went; /* runs in which the log's start moved */
 
 static void live_and_cut(uint64_t seed, struct sim_options opt, const char *what)
 {
@@ -14,6 +17,9 @@ static void live_and_cut(uint64_t seed, struct sim_options opt, const char *what
             sim_break(&s, "what was written was never flushed");
         if (!s.broken)
             sim_verify(&s, sim_promise(&s, false));
+        struct store_figures f;
+        message_store_figures(s.store, &f);
+        files_went += f.min_phys_off > 0;
         sim_close(&s);
     }
     sim_must_hold(&s, what);
@@ -30,10 +36,17 @@ Test(store, cut_at_every_write_with_async_flush, .timeout = 280) { sim_each_seed
 Test(store, old_records_that_fit_never_come_back, .timeout = 280) { sim_each_seed(2001, 4, cut_uniform); }
 Test(store, nothing_is_lost_when_the_clock_goes_back, .timeout = 280) { sim_each_seed(3001, 3, cut_jumps); }
 
+static void cut_expire(uint64_t seed) { live_and_cut(seed, (struct sim_options){.sync_flush = seed % 2, .expire = true}, "old_files_go"); }
+Test(store, what_is_young_stays_when_old_files_go, .timeout = 280)
+{
+    sim_each_seed(3501, 3, cut_expire);
+    cr_assert(files_went > 0 || getenv("SIM_SEED") != NULL);
+}
+
 static void live(uint64_t seed)
 {
     struct sim s;
-    sim_init(&s, seed, &(struct sim_options){.sync_flush = seed % 2, .transactions = seed % 3 == 0});
+    sim_init(&s, seed, &(struct sim_options){.sync_flush = seed % 2, .transactions = seed % 3 == 0, .expire = seed % 4 == 0});
     if (sim_open(&s)) {
         for (int life = 0; life < 4 && !s.broken; life++) {
             sim_run(&s, 400);

@@ -94,6 +94,8 @@ void sim_init(struct sim *s, uint64_t seed, const struct sim_options *opt)
                                    .flush_interval_ms = intervals[rng_below(&s->rng, 3)], .flush_queue_interval_ms = intervals[rng_below(&s->rng, 3)],
                                    .sync_flush = opt->sync_flush, .reserved_ms = (int64_t)72 * 3600 * 1000, .delete_hours = 0, .disk_clean_percent = 75,
                                    .disk_force_percent = 85, .disk_stop_percent = 90};
+    if (opt->expire)
+        s->cfg.reserved_ms = 3600 * 1000;
     s->cfg.max_message_size = (uint32_t)s->cfg.commit_log_file_size / 3;
     s->cfg.flush_interval_ms = s->cfg.flush_interval_ms ? s->cfg.flush_interval_ms : 10;
     s->cfg.flush_queue_interval_ms = s->cfg.flush_queue_interval_ms ? s->cfg.flush_queue_interval_ms : 10;
@@ -230,7 +232,12 @@ static void act_read(struct sim *s)
     struct sim_queue *q = &s->model.queues[t][k];
     if (rng_one_in(&s->rng, 10))
         fake_disk_chill(s->disk, NULL);
-    sim_read_some(s, t, k, rng_below(&s->rng, q->n + 2), rng_between(&s->rng, 1, 10), false);
+    int64_t from = rng_below(&s->rng, q->n + 2);
+    struct store_figures f;
+    message_store_figures(s->store, &f);
+    while (from < q->n && q->msgs[from].phys_off >= 0 && (uint64_t)q->msgs[from].phys_off < f.min_phys_off)
+        from++; /* gone: the answer begins behind it */
+    sim_read_some(s, t, k, from, rng_between(&s->rng, 1, 10), false);
 }
 
 static void act_put(struct sim *s)
@@ -240,6 +247,16 @@ static void act_put(struct sim *s)
         put_hidden(s);
     else
         sim_put(s, rng_below(&s->rng, SIM_TOPICS), rng_below(&s->rng, SIM_QUEUES), n);
+}
+
+static void act_expire(struct sim *s)
+{
+    sim_tick(s, 2 * 3600 * 1000);
+    message_store_clean_now(s->store, s->now_ms);
+    for (int i = 0; i < 3; i++) {
+        sim_tick(s, 11000);
+        sim_exec_step(&s->exec);
+    }
 }
 
 static int64_t passing(struct sim *s)
@@ -252,7 +269,9 @@ static int64_t passing(struct sim *s)
 void sim_act(struct sim *s)
 {
     uint32_t what = rng_below(&s->rng, 100);
-    if (what < 40)
+    if (s->opt.expire && rng_one_in(&s->rng, 25))
+        act_expire(s);
+    else if (what < 40)
         act_put(s);
     else if (what < 60)
         sim_turn(s);

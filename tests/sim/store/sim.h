@@ -28,7 +28,7 @@ struct sim_msg {
 struct sim_queue {
     struct sim_msg *msgs; /* [i] has queue offset i */
     uint32_t n, cap;
-    int64_t min;          /* smallest offset that must be readable: grows with retention only */
+    int64_t min;          /* smallest offset that must be readable: grows with the log's start */
     uint32_t arrived;     /* told by the listener in this life */
 };
 struct sim_model {
@@ -38,6 +38,7 @@ struct sim_model {
 struct sim_options {
     bool sync_flush, uniform; /* uniform: all records have 512 bytes, so that old ones fit where new ones end */
     bool clock_jumps;         /* the wall clock also goes back */
+    bool expire;              /* now and then hours pass and old files go */
     bool transactions;        /* now and then a prepared or rolled-back record, which no queue shows */
 };
 struct sim {
@@ -52,6 +53,7 @@ struct sim {
     struct sim_model model;
     int64_t now_ms;
     uint64_t durable_off, visible_off; /* promised to survive a power cut; a kill */
+    uint64_t gone_off;                 /* the log began here once: what lies before may come back after a cut, or not */
     uint64_t hidden;                   /* records without a queue: only counted */
     unsigned failed_calls;             /* of the listener */
     bool broken;                       /* the verdict */
