@@ -8,7 +8,7 @@
  * named in the log and given up, nobody was promised them. But a record that the checkpoint vouches for, behind damage, means that the
  * medium lost what was safe: then the store does not open, because opening would destroy the rest.
  *
- *   I1  nothing in a file is believed: sizes are bounded by the file before they are used.       (test: fuzz/log_scan)
+ *   I1  nothing in a file is believed: sizes are bounded by the file before they are used.       (test: fuzz/store_files)
  *   I2  a stale record of a former life (left behind the end by a Java broker, which does not clear it) is older than the last valid
  *       one and is not taken for a safe one.
  * Large sequential reads and isa-l's CRC: the disk is the limit, not we. */
