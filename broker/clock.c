@@ -70,7 +70,7 @@ static void at_wake(void *arg)
         b->deadline_due_ms = due;
         loop_timer_start(&b->deadline_timer, due > now ? due - now : 0, 0);
     }
-    if (b->stopping && b->farewell_done && ack_queue_count(b->core.acks) == 0)
+    if (b->stopping && b->farewell_done && ack_queue_count(b->core.acks) == 0 && send_hold_count(b->core.hold) == 0)
         loop_stop(b->loop);
 }
 
