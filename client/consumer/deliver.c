@@ -251,6 +251,7 @@ enum cmq_code cmq_consumer_poll(struct cmq_consumer *c, int64_t timeout_ms, stru
     while (!(got = take(c, &b, 1)) && rc != ETIMEDOUT && !atomic_load(&c->stopping))
         rc = pthread_cond_timedwait(&c->more, &c->lock, &due);
     if (got) {
+        /* cppcheck-suppress uninitvar - take() filled it in, by way of b */
         window_swap(&b.q->window, m, &c->polled);
         c->polled.queue = m->window.queue; /* with its reference */
         m->window.queue = NULL;

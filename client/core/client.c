@@ -306,6 +306,7 @@ static void wait_answer(void *arg, const struct command *answer, const struct cm
     if (err != NULL) {
         w->err = *err;
         w->code = err->code;
+    /* cppcheck-suppress nullPointer - without an error there is an answer */
     } else if (answer->code != RES_SUCCESS) {
         w->code = error_of_answer(&w->err, answer, w->doing);
     } else {

@@ -221,6 +221,7 @@ static enum cmq_code send_and_wait(struct cmq_producer *p, struct send_order *o,
 {
     struct sync_send s = {.out = out, .code = CMQ_OK};
     o->done = sync_done;
+    /* cppcheck-suppress autoVariables - this waits until o is done with */
     o->arg = &s;
     struct send_job *j = send_job_new(&p->sender, o);
     if (j == NULL)

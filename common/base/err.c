@@ -28,7 +28,9 @@ enum mq_err fault_set(struct fault *why, enum mq_err err, int sys, const char *f
 
 const char *fault_text(const struct fault *why, char *out, unsigned long n)
 {
-    if (why->sys != 0)
+    if (why == NULL)
+        snprintf(out, n, "the reason is not known");
+    else if (why->sys != 0)
         snprintf(out, n, "%s: %s (%s)", why->what, mq_err_words(why->err), strerror(why->sys));
     else
         snprintf(out, n, "%s: %s", why->what, mq_err_words(why->err));

@@ -38,6 +38,6 @@ const char *mq_err_words(enum mq_err err);
  *     return fault_set(why, MQ_EIO, errno, "open %s", path); */
 __attribute__((format(printf, 4, 5))) enum mq_err fault_set(struct fault *why, enum mq_err err, int sys, const char *fmt, ...);
 
-/* Writes "what: words (errno text)" into out[n], always terminated; returns out. */
+/* Writes "what: words (errno text)" into out[n], always terminated; returns out. why NULL: that the reason is not known. */
 const char *fault_text(const struct fault *why, char *out, unsigned long n);
 #endif
