@@ -1,9 +1,11 @@
 /* base.c - slices, buffers, maps and heaps behave at their edges. */
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdio.h>
 
 #include "common/base/buf.h"
 #include "common/base/hashmap.h"
+#include "common/base/err.h"
 #include "common/base/heap.h"
 #include "common/base/mem.h"
 
@@ -110,4 +112,16 @@ Test(mem, arena_gives_aligned_memory_and_keeps_to_its_limit)
     arena_reset(&a);
     cr_assert(a.total <= 65536);
     arena_fini(&a);
+}
+
+Test(err, a_fault_is_told_with_its_reason_and_no_fault_is_told_as_such)
+{
+    struct fault why = {0};
+    char text[80];
+    cr_assert(fault_set(&why, MQ_EIO, ENOENT, "open %s", "x") == MQ_EIO && fault_set(NULL, MQ_EFULL, 0, "nobody listens") == MQ_EFULL);
+    cr_assert_str_eq(fault_text(&why, text, sizeof text), "open x: disk or socket failed (No such file or directory)");
+    why.sys = 0;
+    cr_assert_str_eq(fault_text(&why, text, sizeof text), "open x: disk or socket failed");
+    cr_assert_str_eq(fault_text(&why, text, 7), "open x");
+    cr_assert_str_eq(fault_text(NULL, text, sizeof text), "the reason is not known");
 }
