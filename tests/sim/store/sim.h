@@ -17,6 +17,11 @@
 #include "tests/lib/rng.h"
 #include "tests/lib/sim_exec.h"
 
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#define SIM_SLOW 3 /* sanitizers take their time: a third of the default work */
+#else
+#define SIM_SLOW 1
+#endif
 enum { SIM_TOPICS = 3, SIM_QUEUES = 3, SIM_BATCH = 6 };
 #define SIM_START_MS 1700000000000
 
@@ -94,7 +99,7 @@ void sim_cut(struct sim *s, enum fake_cut how, uint64_t arg, uint32_t nested);
 void sim_cut_at_every_step(struct sim *s, uint32_t nested);
 
 /* ---- seeds ---- */
-/* Calls one(seed) for SIM_SEED alone, or for SIM_SEEDS (default n) seeds from `base` on. */
+/* Calls one(seed) for SIM_SEED alone, or for SIM_SEEDS (default n / SIM_SLOW) seeds from `base` on. */
 void sim_each_seed(uint64_t base, unsigned n, void (*one)(uint64_t seed));
 /* Fails the Criterion test with seed, words and the disk's newest steps when the sim is broken. */
 void sim_must_hold(const struct sim *s, const char *what);
