@@ -36,6 +36,19 @@ static bool is_fatal(const struct failure *f)
     return f->happened && !f->making && (f->op == FAKE_PWRITE || f->op == FAKE_DATASYNC) && (strncmp(f->path, "commitlog/", 10) == 0 || strncmp(f->path, "consumequeue/", 13) == 0);
 }
 
+/* A write of a batch that crosses two files may have failed in the second: the first half is not shown now, and may be there after a restart. */
+static void reads_go_on(struct sim *s)
+{
+    uint32_t n[SIM_TOPICS][SIM_QUEUES];
+    for (int t = 0; t < SIM_TOPICS; t++)
+        for (int k = 0; k < SIM_QUEUES; k++)
+            n[t][k] = s->model.queues[t][k].n;
+    sim_verify_queues(s, sim_promise(s, false));
+    for (int t = 0; t < SIM_TOPICS; t++)
+        for (int k = 0; k < SIM_QUEUES; k++)
+            s->model.queues[t][k].n = n[t][k];
+}
+
 static void after_failure(struct sim *s, const struct failure *f)
 {
     sim_turn(s);
@@ -66,7 +79,7 @@ static void after_failure(struct sim *s, const struct failure *f)
     if (f->op == FAKE_OPEN)
         fake_disk_fail(s->disk, FAKE_OPEN, 0, 0, false); /* reading needs to open */
     if (!s->broken)
-        sim_verify_queues(s, sim_promise(s, false)); /* reads go on */
+        reads_go_on(s);
 }
 
 /* One run whose nth operation of a kind fails; false: there were fewer. */

@@ -200,7 +200,7 @@ enum put_status sim_put(struct sim *s, unsigned topic, unsigned queue, unsigned 
     enum put_status status = bytes + MESSAGE_BLANK_MIN > s->cfg.commit_log_file_size ? PUT_TOO_LARGE : message_store_put(s->store, m, n, s->now_ms, out);
     s->puts++;
     if (status != PUT_OK) {
-        s->refused++;
+        s->refused += status == PUT_NO_ROOM || status == PUT_FAILED;
         q->n = first;
         return status;
     }

@@ -64,7 +64,7 @@ struct sim {
     bool broken;                       /* the verdict */
     char words[500];
     char *trace;                       /* the disk's newest steps then; freed by sim_fini() */
-    uint64_t puts, refused, cuts;
+    uint64_t puts, refused, cuts; /* refused: with words, by PUT_NO_ROOM or PUT_FAILED */
 };
 
 /* A disk and a configuration from the seed; the store is not open yet. End with sim_fini(). */
