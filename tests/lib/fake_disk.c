@@ -6,8 +6,8 @@
  *   I3  same seed, same operations: same result.
  * Harder than real file systems in places, on purpose: sectors of one truncation survive one by one, a folder needs its parent's
  * sync. What a store survives here it survives there; the reverse would be worthless.
- * Files are small in tests, so an image is one block of memory and a clone copies all. */
-#include "tests/lib/fake_disk.h"
+ * What a cut leaves: fake_disk_cut.c. Files are small in tests, so an image is one block of memory and a clone copies all. */
+#include "tests/lib/fake_disk_internal.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -15,67 +15,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/lib/rng.h"
-
-enum { SECTOR_DIRTY = 1, SECTOR_ALLOCATED = 2, SECTOR_COLD = 4, FILE_MAX = 1 << 28, TRACE = 64 };
-
-struct inode {
-    uint8_t *seen, *safe; /* cap bytes each; zeros behind their sizes */
-    uint8_t *flags;       /* of each sector */
-    uint64_t *when;       /* it became dirty */
-    uint64_t cap, size, safe_size;
-    uint64_t resized;     /* when the size changed; 0: safe_size is size */
-    int64_t modified_ms;
-    const void *locked;   /* by this descriptor */
-    struct inode *next, *copy;
-};
-struct name {
-    char *path;
-    uint32_t hash;
-    struct inode *inode; /* NULL: a folder */
-};
-struct names {
-    struct name *all;
-    size_t n, cap;
-};
-struct change { /* of a name, not sure yet */
-    char *from, *to;     /* from: removed (NULL: none); to: made or replaced (NULL: none) */
-    struct inode *inode;
-    uint64_t when;
-};
-struct file {
-    struct inode *inode;
-    bool used, write;
-    char path[STORE_PATH_MAX];
-};
-struct fake_disk {
-    struct store_io io;
-    struct rng rng;
-    struct inode *inodes;
-    struct names seen, safe;
-    struct change *changes;
-    size_t n_changes, cap_changes;
-    struct file *files;
-    size_t n_files;
-    uint64_t clock, steps, stop_at, capacity, allocated, room_free, room_total;
-    uint32_t writeback;
-    int64_t now_ms;
-    bool lie_datasync, lie_sync_dir, did_fail, fail_forever;
-    enum fake_op fail_op;
-    uint64_t fail_in;
-    int fail_err;
-    void (*after)(void *ctx, const struct fake_step *s);
-    void *after_ctx;
-    struct fake_step trace[TRACE];
-};
-
-static void *must(void *p)
+void *fake_must(void *p)
 {
     if (p == NULL)
         abort();
     return p;
 }
-static char *copy_text(const char *s) { return s ? must(strdup(s)) : NULL; }
+static char *copy_text(const char *s) { return s ? fake_must(strdup(s)) : NULL; }
 static void copy_path(char *to, size_t cap, const char *path) /* cuts what does not fit */
 {
     size_t n = strlen(path);
@@ -103,7 +49,7 @@ static const char *plain(const char *path)
     return strcmp(path, ".") == 0 ? "" : path;
 }
 
-static struct name *names_get(const struct names *t, const char *path)
+struct name *fake_names_get(const struct names *t, const char *path)
 {
     uint32_t h = hash_of(path);
     for (size_t i = 0; i < t->n; i++)
@@ -112,12 +58,12 @@ static struct name *names_get(const struct names *t, const char *path)
     return NULL;
 }
 
-static void names_set(struct names *t, const char *path, struct inode *inode)
+void fake_names_set(struct names *t, const char *path, struct inode *inode)
 {
-    struct name *at = names_get(t, path);
+    struct name *at = fake_names_get(t, path);
     if (at == NULL) {
         if (t->n == t->cap)
-            t->all = must(realloc(t->all, (t->cap = t->cap * 2 + 16) * sizeof *t->all));
+            t->all = fake_must(realloc(t->all, (t->cap = t->cap * 2 + 16) * sizeof *t->all));
         at = &t->all[t->n++];
         at->path = copy_text(path);
         at->hash = hash_of(path);
@@ -125,16 +71,16 @@ static void names_set(struct names *t, const char *path, struct inode *inode)
     at->inode = inode;
 }
 
-static void names_drop(struct names *t, const char *path)
+void fake_names_drop(struct names *t, const char *path)
 {
-    struct name *at = names_get(t, path);
+    struct name *at = fake_names_get(t, path);
     if (at == NULL)
         return;
     free(at->path);
     *at = t->all[--t->n];
 }
 
-static void names_fini(struct names *t)
+void fake_names_fini(struct names *t)
 {
     for (size_t i = 0; i < t->n; i++)
         free(t->all[i].path);
@@ -143,7 +89,7 @@ static void names_fini(struct names *t)
 }
 
 /* The folder of a path into dir[STORE_PATH_MAX]: "" is the root. */
-static const char *dir_of(const char *path, char *dir)
+const char *fake_dir_of(const char *path, char *dir)
 {
     const char *slash = strrchr(path, '/');
     size_t n = slash ? (size_t)(slash - path) : 0;
@@ -152,12 +98,12 @@ static const char *dir_of(const char *path, char *dir)
     return dir;
 }
 
-static void apply(struct names *t, const struct change *c)
+void fake_apply(struct names *t, const struct change *c)
 {
     if (c->from)
-        names_drop(t, c->from);
+        fake_names_drop(t, c->from);
     if (c->to)
-        names_set(t, c->to, c->inode);
+        fake_names_set(t, c->to, c->inode);
 }
 
 static void change_free(struct change *c)
@@ -169,16 +115,16 @@ static void change_free(struct change *c)
 static void change(struct fake_disk *d, const char *from, const char *to, struct inode *inode)
 {
     if (d->n_changes == d->cap_changes)
-        d->changes = must(realloc(d->changes, (d->cap_changes = d->cap_changes * 2 + 16) * sizeof *d->changes));
+        d->changes = fake_must(realloc(d->changes, (d->cap_changes = d->cap_changes * 2 + 16) * sizeof *d->changes));
     struct change *c = &d->changes[d->n_changes++];
     *c = (struct change){copy_text(from), copy_text(to), inode, ++d->clock};
-    apply(&d->seen, c);
+    fake_apply(&d->seen, c);
 }
 
-static bool change_is_in(const struct change *c, const char *dir)
+bool fake_change_is_in(const struct change *c, const char *dir)
 {
     char of[STORE_PATH_MAX];
-    return (c->to && strcmp(dir_of(c->to, of), dir) == 0) || (c->from && strcmp(dir_of(c->from, of), dir) == 0);
+    return (c->to && strcmp(fake_dir_of(c->to, of), dir) == 0) || (c->from && strcmp(fake_dir_of(c->from, of), dir) == 0);
 }
 
 /* Makes the changes of one folder sure (dir NULL: all). */
@@ -186,11 +132,11 @@ static void commit_names(struct fake_disk *d, const char *dir)
 {
     size_t kept = 0;
     for (size_t i = 0; i < d->n_changes; i++) {
-        if (dir != NULL && !change_is_in(&d->changes[i], dir)) {
+        if (dir != NULL && !fake_change_is_in(&d->changes[i], dir)) {
             d->changes[kept++] = d->changes[i];
             continue;
         }
-        apply(&d->safe, &d->changes[i]);
+        fake_apply(&d->safe, &d->changes[i]);
         change_free(&d->changes[i]);
     }
     d->n_changes = kept;
@@ -198,7 +144,7 @@ static void commit_names(struct fake_disk *d, const char *dir)
 
 static bool is_dir(const struct fake_disk *d, const char *path)
 {
-    const struct name *n = path[0] ? names_get(&d->seen, path) : NULL;
+    const struct name *n = path[0] ? fake_names_get(&d->seen, path) : NULL;
     return path[0] == 0 || (n != NULL && n->inode == NULL);
 }
 
@@ -210,7 +156,7 @@ static int make_dirs(struct fake_disk *d, const char *path)
             continue;
         memcpy(upto, path, i);
         upto[i] = 0;
-        struct name *have = names_get(&d->seen, upto);
+        struct name *have = fake_names_get(&d->seen, upto);
         if (have != NULL && have->inode != NULL)
             return -ENOTDIR;
         if (have == NULL)
@@ -223,7 +169,7 @@ static int make_dirs(struct fake_disk *d, const char *path)
 
 static struct inode *inode_new(struct fake_disk *d)
 {
-    struct inode *i = must(calloc(1, sizeof *i));
+    struct inode *i = fake_must(calloc(1, sizeof *i));
     i->next = d->inodes;
     d->inodes = i;
     i->modified_ms = d->now_ms;
@@ -245,10 +191,10 @@ static void inode_room(struct inode *i, uint64_t size)
         return;
     assert(size <= FILE_MAX);
     uint64_t cap = sectors_of(size > i->cap * 2 ? size : i->cap * 2) * FAKE_SECTOR, old = i->cap;
-    i->seen = must(realloc(i->seen, cap));
-    i->safe = must(realloc(i->safe, cap));
-    i->flags = must(realloc(i->flags, cap / FAKE_SECTOR));
-    i->when = must(realloc(i->when, cap / FAKE_SECTOR * sizeof *i->when));
+    i->seen = fake_must(realloc(i->seen, cap));
+    i->safe = fake_must(realloc(i->safe, cap));
+    i->flags = fake_must(realloc(i->flags, cap / FAKE_SECTOR));
+    i->when = fake_must(realloc(i->when, cap / FAKE_SECTOR * sizeof *i->when));
     memset(i->seen + old, 0, cap - old);
     memset(i->safe + old, 0, cap - old);
     memset(i->flags + old / FAKE_SECTOR, 0, (cap - old) / FAKE_SECTOR);
@@ -295,13 +241,13 @@ static void resize(struct fake_disk *d, struct inode *i, uint64_t size)
     i->modified_ms = d->now_ms;
 }
 
-static void write_sector(struct inode *i, uint64_t s)
+void fake_write_sector(struct inode *i, uint64_t s)
 {
     memcpy(i->safe + s * FAKE_SECTOR, i->seen + s * FAKE_SECTOR, FAKE_SECTOR);
     i->flags[s] = (uint8_t)(i->flags[s] & ~SECTOR_DIRTY);
 }
 
-static void settle_size(struct inode *i)
+void fake_settle_size(struct inode *i)
 {
     i->safe_size = i->size;
     i->resized = 0;
@@ -311,8 +257,8 @@ static void sync_inode(struct inode *i)
 {
     for (uint64_t s = 0; s < i->cap / FAKE_SECTOR; s++)
         if (i->flags[s] & SECTOR_DIRTY)
-            write_sector(i, s);
-    settle_size(i);
+            fake_write_sector(i, s);
+    fake_settle_size(i);
 }
 
 /* ---- steps: counting, failing, telling ---- */
@@ -341,7 +287,7 @@ static void background(struct fake_disk *d)
     if (rng_one_in(&d->rng, 4)) { /* the journal's commit */
         commit_names(d, NULL);
         for (struct inode *i = d->inodes; i; i = i->next)
-            settle_size(i);
+            fake_settle_size(i);
         return;
     }
     for (struct inode *i = d->inodes; i; i = i->next) {
@@ -349,7 +295,7 @@ static void background(struct fake_disk *d)
             continue;
         for (uint64_t s = 0; s < i->cap / FAKE_SECTOR; s++)
             if (i->flags[s] & SECTOR_DIRTY && rng_one_in(&d->rng, 2))
-                write_sector(i, s);
+                fake_write_sector(i, s);
     }
 }
 
@@ -380,7 +326,7 @@ static int new_fd(struct fake_disk *d)
         if (!d->files[i].used)
             return (int)i;
     size_t n = d->n_files * 2 + 16;
-    d->files = must(realloc(d->files, n * sizeof *d->files));
+    d->files = fake_must(realloc(d->files, n * sizeof *d->files));
     memset(d->files + d->n_files, 0, (n - d->n_files) * sizeof *d->files);
     int fd = (int)d->n_files;
     d->n_files = n;
@@ -395,7 +341,7 @@ static int op_open(void *ctx, const char *path, int flags)
     int err = may(d, FAKE_OPEN);
     if (err)
         return (int)step(d, FAKE_OPEN, path, 0, (uint64_t)flags, err);
-    struct name *have = names_get(&d->seen, path);
+    struct name *have = fake_names_get(&d->seen, path);
     if (have != NULL && have->inode == NULL)
         return -EISDIR;
     if (have == NULL && !(flags & STORE_OPEN_CREATE))
@@ -404,7 +350,7 @@ static int op_open(void *ctx, const char *path, int flags)
     bool changed = have == NULL || (flags & STORE_OPEN_TRUNCATE && inode->size > 0);
     if (have == NULL) {
         char dir[STORE_PATH_MAX];
-        err = make_dirs(d, dir_of(path, dir));
+        err = make_dirs(d, fake_dir_of(path, dir));
         if (err)
             return err;
         change(d, NULL, path, inode);
@@ -535,7 +481,7 @@ static void op_write_behind(void *ctx, int fd, uint64_t off, uint64_t n)
     bool on = d->stop_at == 0 || d->steps < d->stop_at;
     for (uint64_t s = off / FAKE_SECTOR; on && n > 0 && s < sectors_of(off + n) && s < f->inode->cap / FAKE_SECTOR; s++)
         if (f->inode->flags[s] & SECTOR_DIRTY && d->writeback != 0 && rng_one_in(&d->rng, 2))
-            write_sector(f->inode, s);
+            fake_write_sector(f->inode, s);
     step(d, FAKE_WRITE_BEHIND, f->path, off, n, 0);
 }
 
@@ -545,13 +491,13 @@ static int op_rename(void *ctx, const char *from, const char *to)
     from = plain(from);
     to = plain(to);
     int err = may(d, FAKE_RENAME);
-    struct name *have = names_get(&d->seen, from);
+    struct name *have = fake_names_get(&d->seen, from);
     char dir[STORE_PATH_MAX];
     if (err == 0 && have == NULL)
         return -ENOENT;
     if (err == 0 && have->inode == NULL)
         return -EINVAL; /* folders: nobody needs it */
-    if (err == 0 && !is_dir(d, dir_of(to, dir)))
+    if (err == 0 && !is_dir(d, fake_dir_of(to, dir)))
         return -ENOENT;
     if (err == 0)
         change(d, from, to, have->inode);
@@ -563,7 +509,7 @@ static int op_unlink(void *ctx, const char *path)
     struct fake_disk *d = ctx;
     path = plain(path);
     int err = may(d, FAKE_UNLINK);
-    struct name *have = names_get(&d->seen, path);
+    struct name *have = fake_names_get(&d->seen, path);
     if (err == 0 && have == NULL)
         return -ENOENT;
     if (err == 0 && have->inode == NULL)
@@ -589,7 +535,7 @@ static int op_rmdir(void *ctx, const char *path)
     struct fake_disk *d = ctx;
     path = plain(path);
     int err = may(d, FAKE_RMDIR);
-    struct name *have = names_get(&d->seen, path);
+    struct name *have = fake_names_get(&d->seen, path);
     if (err == 0 && have == NULL)
         return -ENOENT;
     if (err == 0 && have->inode != NULL)
@@ -606,7 +552,7 @@ static int op_mkdir(void *ctx, const char *path)
 {
     struct fake_disk *d = ctx;
     path = plain(path);
-    if (path[0] == 0 || (names_get(&d->seen, path) != NULL && is_dir(d, path)))
+    if (path[0] == 0 || (fake_names_get(&d->seen, path) != NULL && is_dir(d, path)))
         return 0;
     int err = may(d, FAKE_MKDIR);
     if (err == 0)
@@ -631,7 +577,7 @@ static int op_list(void *ctx, const char *path, store_list_fn *fn, void *arg)
     struct fake_disk *d = ctx;
     path = plain(path);
     if (!is_dir(d, path))
-        return names_get(&d->seen, path) ? -ENOTDIR : -ENOENT;
+        return fake_names_get(&d->seen, path) ? -ENOTDIR : -ENOENT;
     size_t skip = path[0] ? strlen(path) + 1 : 0;
     for (size_t i = 0; i < d->seen.n; i++) {
         const struct name *n = &d->seen.all[i];
@@ -645,7 +591,7 @@ static int op_stat(void *ctx, const char *path, struct store_stat *out)
 {
     struct fake_disk *d = ctx;
     path = plain(path);
-    const struct name *have = names_get(&d->seen, path);
+    const struct name *have = fake_names_get(&d->seen, path);
     if (!is_dir(d, path) && have == NULL)
         return -ENOENT;
     *out = (struct store_stat){.is_dir = is_dir(d, path)};
@@ -681,7 +627,7 @@ static int op_room(void *ctx, const char *path, uint64_t *free_bytes, uint64_t *
 
 struct fake_disk *fake_disk_new(uint64_t seed)
 {
-    struct fake_disk *d = must(calloc(1, sizeof *d));
+    struct fake_disk *d = fake_must(calloc(1, sizeof *d));
     d->rng = rng_of(seed);
     d->io = (struct store_io){.ctx = d, .open = op_open, .close = op_close, .pread = op_pread, .pread_nowait = op_pread_nowait, .pwrite = op_pwrite,
                               .datasync = op_datasync, .set_size = op_set_size, .write_behind = op_write_behind, .rename = op_rename,
@@ -712,7 +658,7 @@ static struct inode *inode_copy(struct fake_disk *to, struct inode *from)
 static void names_copy(struct fake_disk *to_disk, struct names *to, const struct names *from)
 {
     to->cap = to->n = from->n;
-    to->all = must(calloc(from->n + 1, sizeof *to->all));
+    to->all = fake_must(calloc(from->n + 1, sizeof *to->all));
     for (size_t i = 0; i < from->n; i++)
         to->all[i] = (struct name){copy_text(from->all[i].path), from->all[i].hash, inode_copy(to_disk, from->all[i].inode)};
 }
@@ -725,7 +671,7 @@ struct fake_disk *fake_disk_clone(const struct fake_disk *d, uint64_t seed)
     names_copy(c, &c->seen, &d->seen);
     names_copy(c, &c->safe, &d->safe);
     c->cap_changes = c->n_changes = d->n_changes;
-    c->changes = must(calloc(d->n_changes + 1, sizeof *c->changes));
+    c->changes = fake_must(calloc(d->n_changes + 1, sizeof *c->changes));
     for (size_t i = 0; i < d->n_changes; i++) {
         const struct change *from = &d->changes[i];
         c->changes[i] = (struct change){copy_text(from->from), copy_text(from->to), inode_copy(c, from->inode), from->when};
@@ -740,7 +686,7 @@ struct fake_disk *fake_disk_clone(const struct fake_disk *d, uint64_t seed)
     return c;
 }
 
-static void drop_changes(struct fake_disk *d)
+void fake_drop_changes(struct fake_disk *d)
 {
     for (size_t i = 0; i < d->n_changes; i++)
         change_free(&d->changes[i]);
@@ -751,9 +697,9 @@ void fake_disk_free(struct fake_disk *d)
 {
     if (d == NULL)
         return;
-    names_fini(&d->seen);
-    names_fini(&d->safe);
-    drop_changes(d);
+    fake_names_fini(&d->seen);
+    fake_names_fini(&d->safe);
+    fake_drop_changes(d);
     free(d->changes);
     for (struct inode *i = d->inodes, *next; i; i = next) {
         next = i->next;
@@ -765,143 +711,12 @@ void fake_disk_free(struct fake_disk *d)
 
 const struct store_io *fake_disk_io(struct fake_disk *d) { return &d->io; }
 
-/* ---- cuts ---- */
-
-const char *fake_cut_name(enum fake_cut how)
-{
-    static const char *const names[] = {"kill -9", "all lost", "all kept", "by chance", "first sectors kept", "first sectors lost"};
-    return names[how];
-}
-
-static int by_age(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
-/* The clock's value at which the n-th dirty sector became dirty; UINT64_MAX when there are fewer. */
-static uint64_t when_nth(const struct fake_disk *d, uint64_t nth)
-{
-    uint64_t total = fake_disk_dirty(d), n = 0;
-    if (nth > total)
-        return UINT64_MAX;
-    if (nth == 0)
-        return 0;
-    uint64_t *ages = must(malloc(total * sizeof *ages));
-    for (const struct inode *i = d->inodes; i; i = i->next)
-        for (uint64_t s = 0; s < i->cap / FAKE_SECTOR; s++)
-            if (i->flags[s] & SECTOR_DIRTY)
-                ages[n++] = i->when[s];
-    qsort(ages, n, sizeof *ages, by_age);
-    uint64_t when = ages[nth - 1];
-    free(ages);
-    return when;
-}
-
-struct survival {
-    enum fake_cut how;
-    uint64_t limit;
-    struct rng rng;
-};
-
-static bool survives(struct survival *v, uint64_t when)
-{
-    switch (v->how) {
-    case CUT_RANDOM:
-        return rng_one_in(&v->rng, 2);
-    case CUT_FIRST:
-        return when <= v->limit;
-    case CUT_LAST:
-        return when > v->limit;
-    default:
-        return v->how == CUT_KEEP;
-    }
-}
-
-static void cut_inode(struct inode *i, struct survival *v)
-{
-    for (uint64_t s = 0; s < i->cap / FAKE_SECTOR; s++)
-        if (i->flags[s] & SECTOR_DIRTY && survives(v, i->when[s]))
-            write_sector(i, s);
-    if (i->resized && survives(v, i->resized))
-        settle_size(i);
-    i->size = i->safe_size;
-    i->resized = 0;
-    if (i->cap > 0) {
-        memset(i->safe + i->size, 0, i->cap - i->size);
-        memcpy(i->seen, i->safe, i->cap);
-    }
-    for (uint64_t s = 0; s < i->cap / FAKE_SECTOR; s++)
-        i->flags[s] = (uint8_t)(i->flags[s] & SECTOR_ALLOCATED);
-}
-
-/* By folder, the changes up to some point are left: `gone` marks the others. */
-static void cut_names(struct fake_disk *d, struct survival *v)
-{
-    char dir[STORE_PATH_MAX];
-    bool *gone = must(calloc(d->n_changes + 1, sizeof *gone));
-    for (size_t i = 0; i < d->n_changes; i++) {
-        const struct change *c = &d->changes[i];
-        if (!gone[i] && survives(v, c->when)) {
-            apply(&d->safe, c);
-            continue;
-        }
-        dir_of(c->to ? c->to : c->from, dir);
-        for (size_t k = i; k < d->n_changes; k++) /* what came later in the same folder is lost with it */
-            gone[k] = gone[k] || change_is_in(&d->changes[k], dir);
-    }
-    free(gone);
-    drop_changes(d);
-    for (bool again = true; again;) { /* what lies in a lost folder is lost */
-        again = false;
-        for (size_t i = 0; i < d->safe.n && !again; i++) {
-            dir_of(d->safe.all[i].path, dir);
-            const struct name *above = names_get(&d->safe, dir);
-            if (dir[0] && (above == NULL || above->inode != NULL)) {
-                names_drop(&d->safe, d->safe.all[i].path);
-                again = true;
-            }
-        }
-    }
-    names_fini(&d->seen);
-    for (size_t i = 0; i < d->safe.n; i++)
-        names_set(&d->seen, d->safe.all[i].path, d->safe.all[i].inode);
-}
-
-void fake_disk_cut(struct fake_disk *d, enum fake_cut how, uint64_t arg)
-{
-    for (size_t i = 0; i < d->n_files; i++)
-        d->files[i].used = false;
-    for (struct inode *i = d->inodes; i; i = i->next)
-        i->locked = NULL;
-    d->fail_in = d->stop_at = 0;
-    if (how == CUT_KILL)
-        return;
-    struct survival v = {.how = how, .rng = rng_of(arg)};
-    v.limit = how == CUT_FIRST || how == CUT_LAST ? when_nth(d, arg) : 0;
-    for (struct inode *i = d->inodes; i; i = i->next)
-        cut_inode(i, &v);
-    cut_names(d, &v);
-    d->allocated = 0;
-    for (size_t i = 0; i < d->seen.n; i++)
-        for (uint64_t s = 0; d->seen.all[i].inode && s < d->seen.all[i].inode->cap / FAKE_SECTOR; s++)
-            d->allocated += (d->seen.all[i].inode->flags[s] & SECTOR_ALLOCATED) != 0;
-}
-
-uint64_t fake_disk_dirty(const struct fake_disk *d)
-{
-    uint64_t n = 0;
-    for (const struct inode *i = d->inodes; i; i = i->next)
-        for (uint64_t s = 0; s < i->cap / FAKE_SECTOR; s++)
-            n += i->flags[s] & SECTOR_DIRTY;
-    return n;
-}
-
 /* ---- knobs, looking ---- */
 
 const char *fake_op_name(enum fake_op op)
 {
-    static const char *const names[] = {"open", "pread", "pwrite", "datasync", "set_size", "rename", "unlink", "rmdir", "mkdir", "sync_dir", "write_behind", "any"};
+    static const char *const names[] = {"open", "pread", "pwrite", "datasync", "set_size", "rename", "unlink", "rmdir", "mkdir", "sync_dir",
+                                        "write_behind", "any"};
     return names[op];
 }
 
@@ -938,7 +753,7 @@ void fake_disk_chill(struct fake_disk *d, const char *path)
             continue;
         for (uint64_t s = 0; s < f->cap / FAKE_SECTOR; s++) {
             if (f->flags[s] & SECTOR_DIRTY)
-                write_sector(f, s);
+                fake_write_sector(f, s);
             memcpy(f->seen + s * FAKE_SECTOR, f->safe + s * FAKE_SECTOR, FAKE_SECTOR); /* what a failed datasync left behind shows */
             f->flags[s] |= SECTOR_COLD;
         }
@@ -974,7 +789,7 @@ uint64_t fake_disk_used(const struct fake_disk *d) { return d->allocated * FAKE_
 
 uint8_t *fake_disk_bytes(struct fake_disk *d, const char *path, uint64_t *n)
 {
-    struct name *have = names_get(&d->seen, plain(path));
+    struct name *have = fake_names_get(&d->seen, plain(path));
     if (have == NULL || have->inode == NULL)
         return NULL;
     *n = have->inode->size;
@@ -983,11 +798,11 @@ uint8_t *fake_disk_bytes(struct fake_disk *d, const char *path, uint64_t *n)
 
 void fake_disk_damage(struct fake_disk *d, const char *path, uint64_t off, const void *bytes, uint64_t n)
 {
-    struct name *have = names_get(&d->seen, plain(path));
+    struct name *have = fake_names_get(&d->seen, plain(path));
     struct inode *i = have ? have->inode : inode_new(d);
     if (have == NULL) {
         char dir[STORE_PATH_MAX];
-        make_dirs(d, dir_of(plain(path), dir));
+        make_dirs(d, fake_dir_of(plain(path), dir));
         change(d, NULL, plain(path), i);
         commit_names(d, NULL);
     }
@@ -998,7 +813,7 @@ void fake_disk_damage(struct fake_disk *d, const char *path, uint64_t off, const
     }
     if (off + n > i->size)
         i->size = off + n;
-    settle_size(i);
+    fake_settle_size(i);
 }
 
 void fake_disk_each(struct fake_disk *d, void (*fn)(void *ctx, const char *path, uint64_t size), void *ctx)

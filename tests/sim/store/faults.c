@@ -33,7 +33,8 @@ static void note_failure(void *ctx, const struct fake_step *step)
 
 static bool is_fatal(const struct failure *f)
 {
-    return f->happened && !f->making && (f->op == FAKE_PWRITE || f->op == FAKE_DATASYNC) && (strncmp(f->path, "commitlog/", 10) == 0 || strncmp(f->path, "consumequeue/", 13) == 0);
+    bool ours = strncmp(f->path, "commitlog/", 10) == 0 || strncmp(f->path, "consumequeue/", 13) == 0;
+    return f->happened && !f->making && ours && (f->op == FAKE_PWRITE || f->op == FAKE_DATASYNC);
 }
 
 /* A write of a batch that crosses two files may have failed in the second: the first half is not shown now, and may be there after a restart. */
@@ -68,7 +69,8 @@ static void after_failure(struct sim *s, const struct failure *f)
         if (failed && (message_store_refusal(s->store) == NULL || message_store_refusal(s->store)[0] == 0))
             sim_break(s, "a FAILED store does not say why");
         if (is_fatal(f) && strncmp(f->path, "commitlog/", 10) == 0 && sim_promise(s, true) > f->written)
-            sim_break(s, "%s of %s failed with %" PRIu64 " written, but flushed grew to %" PRIu64, fake_op_name(f->op), f->path, f->written, sim_promise(s, true));
+            sim_break(s, "%s of %s failed with %" PRIu64 " written, but flushed grew to %" PRIu64, fake_op_name(f->op), f->path, f->written,
+                      sim_promise(s, true));
         if (failed && message_store_writable(s->store))
             sim_break(s, "a FAILED store calls itself writable");
     }

@@ -47,7 +47,8 @@ static void check_copy(struct consumer *c, enum fake_cut how, uint64_t arg)
                 int64_t max = message_store_max_offset(after.store, slice_str(sim_topics[t]), k);
                 int64_t off = offsets_query(o, SLICE_LIT("group"), slice_str(sim_topics[t]), k);
                 if (off > max)
-                    sim_break(s, "I5: after a cut (%s) the group is at %" PRId64 " of %s/%d, which ends at %" PRId64, fake_cut_name(how), off, sim_topics[t], k, max);
+                    sim_break(s, "I5: after a cut (%s) the group is at %" PRId64 " of %s/%d, which ends at %" PRId64, fake_cut_name(how), off, sim_topics[t],
+                              k, max);
                 if (off < c->saved[t][k] && c->saved[t][k] > 0)
                     sim_break(s, "I5: after a cut (%s) the group is at %" PRId64 " of %s/%d, saved was %" PRId64, fake_cut_name(how), off, sim_topics[t], k,
                               c->saved[t][k]);
