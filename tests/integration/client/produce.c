@@ -269,6 +269,18 @@ Test(produce, a_batch_is_stored_side_by_side)
     kit_end(&k);
 }
 
+static bool file_has(const struct kit *k, const char *file, const char *text)
+{
+    char path[300], content[8192] = "";
+    snprintf(path, sizeof path, "%s/%s", cluster_dir(k->cluster), file);
+    FILE *f = fopen(path, "r");
+    if (f == NULL)
+        return false;
+    size_t n = fread(content, 1, sizeof content - 1, f);
+    fclose(f);
+    return n > 0 && strstr(content, text) != NULL;
+}
+
 Test(produce, a_killed_broker_is_got_round)
 {
     struct kit k = kit_start(2);
@@ -277,6 +289,7 @@ Test(produce, a_killed_broker_is_got_round)
     make_topic(&k, "Failover", 4);
     struct cmq_producer *p = producer_of(&k, "pollNameServerInterval", "1000");
     send_numbers(p, "Failover", 0, 16);
+    AWAIT(10, file_has(&k, "broker-b/config/topics.json", "Failover")); /* it is written a moment after the answer */
     cr_assert(cluster_kill(k.cluster, "broker-b"));
     for (int i = 0; i < 100; i++) {
         struct cmq_message *m = numbered("Failover", i);

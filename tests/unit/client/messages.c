@@ -178,8 +178,8 @@ static const char old_style[] = /* as 4.9.3 and older name servers write it */
     "{\"brokerName\":\"b\",\"perm\":6,\"readQueueNums\":3,\"topicSynFlag\":0,\"writeQueueNums\":2},"
     "{\"brokerName\":\"a\",\"perm\":6,\"readQueueNums\":1,\"topicSynFlag\":0,\"writeQueueNums\":4},"
     "{\"brokerName\":\"gone\",\"perm\":6,\"readQueueNums\":1,\"writeQueueNums\":1}]}";
-static const char new_style[] = "{\"brokerDatas\":[{\"brokerAddrs\":{\"0\":\"10.0.0.1:10911\"},\"brokerName\":\"b\",\"cluster\":\"c\",\"enableActingMaster\":false}],"
-                                "\"filterServerTable\":{},\"queueDatas\":[{\"brokerName\":\"b\",\"perm\":2,\"readQueueNums\":8,\"topicSysFlag\":0,"
+static const char new_style[] = "{\"brokerDatas\":[{\"brokerAddrs\":{\"0\":\"10.0.0.1:10911\"},\"brokerName\":\"b\",\"cluster\":\"c\","
+                                "\"enableActingMaster\":false}],\"filterServerTable\":{},\"queueDatas\":[{\"brokerName\":\"b\",\"perm\":2,\"readQueueNums\":8,\"topicSysFlag\":0,"
                                 "\"writeQueueNums\":8}],\"topicQueueMappingByBroker\":{}}";
 
 Test(route, is_read_in_both_spellings)
@@ -224,7 +224,8 @@ Test(route, that_does_not_decode_is_refused)
                        "\"queueDatas\":[{\"brokerName\":\"b\",\"perm\":6,\"readQueueNums\":99999999999,\"writeQueueNums\":-1},"
                        "{\"brokerName\":\"c\",\"perm\":6,\"readQueueNums\":1,\"writeQueueNums\":1}]}";
     cr_expect(route_parse("T", slice_str(huge), 0, &r, NULL) == MQ_ELIMIT, "too many queues");
-    const char *odd = "{\"brokerDatas\":[{},5,{\"brokerName\":\"b\",\"brokerAddrs\":{\"x\":\"h:1\",\"1\":7}}],\"queueDatas\":[1,{\"brokerName\":\"b\",\"readQueueNums\":1}]}";
+    const char *odd = "{\"brokerDatas\":[{},5,{\"brokerName\":\"b\",\"brokerAddrs\":{\"x\":\"h:1\",\"1\":7}}],"
+                      "\"queueDatas\":[1,{\"brokerName\":\"b\",\"readQueueNums\":1}]}";
     cr_assert(route_parse("T", slice_str(odd), 0, &r, NULL) == MQ_OK);
     cr_expect(r->n_brokers == 1 && r->n_read == 0 && r->n_write == 0);
     route_unref(r);
