@@ -65,11 +65,17 @@ struct cmq_message *cmq_message_copy(const struct cmq_message *m)
     struct cmq_message *c = mem_alloc(sizeof *c + topic_n + broker_n + m->body_n + 1);
     if (c == NULL)
         return NULL;
-    *c = *m;
-    c->inflated = NULL;
-    c->topic_again = NULL;
-    c->window = (struct window_node){0};
-    c->props = (struct buf){0};
+    *c = (struct cmq_message){.body_n = m->body_n, /* not the window's node: other threads change it while its neighbours come and go */
+                              .flag = m->flag,
+                              .queue_id = m->queue_id,
+                              .reconsume_times = m->reconsume_times,
+                              .queue_off = m->queue_off,
+                              .phys_off = m->phys_off,
+                              .born_ms = m->born_ms,
+                              .store_ms = m->store_ms};
+    memcpy(c->offset_id, m->offset_id, sizeof c->offset_id);
+    list_init(&c->window.node);
+    list_init(&c->later);
     memcpy(c->text, m->topic, topic_n);
     memcpy(c->text + topic_n, m->broker_name, broker_n);
     memcpy(c->text + topic_n + broker_n, m->body, m->body_n);

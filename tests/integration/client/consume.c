@@ -349,3 +349,29 @@ Test(consume, without_any_server_a_consumer_starts_and_stops)
     cmq_consumer_free(c);
     cr_expect(now_ms() - began < 5000);
 }
+
+static enum cmq_consume_result keep_copies(void *arg, const struct cmq_message *const *m, size_t n)
+{
+    struct cmq_message *copy = cmq_message_copy(m[0]); /* while others take its neighbours */
+    (void)n;
+    see(arg, copy);
+    cr_expect_str_eq(cmq_message_id(copy), cmq_message_id(m[0]));
+    cmq_message_free(copy);
+    return CMQ_CONSUME_SUCCESS;
+}
+
+Test(consume, a_callback_may_keep_a_copy)
+{
+    enum { N = 500 };
+    struct kit k = kit_start(1);
+    static struct seen s;
+    make_topic(&k, "Copies", 1);
+    struct cmq_producer *p = producer_of(&k, NULL, NULL);
+    send_numbers(p, "Copies", 0, N);
+    struct cmq_consumer *c = consumer_of(config_of(&k, "G"), "Copies", keep_copies, &s);
+    AWAIT(20, atomic_load(&s.total) == N);
+    expect_each_once(&s, 0, N);
+    cmq_consumer_free(c);
+    cmq_producer_free(p);
+    kit_end(&k);
+}
