@@ -179,7 +179,8 @@ static const char old_style[] = /* as 4.9.3 and older name servers write it */
     "{\"brokerName\":\"a\",\"perm\":6,\"readQueueNums\":1,\"topicSynFlag\":0,\"writeQueueNums\":4},"
     "{\"brokerName\":\"gone\",\"perm\":6,\"readQueueNums\":1,\"writeQueueNums\":1}]}";
 static const char new_style[] = "{\"brokerDatas\":[{\"brokerAddrs\":{\"0\":\"10.0.0.1:10911\"},\"brokerName\":\"b\",\"cluster\":\"c\","
-                                "\"enableActingMaster\":false}],\"filterServerTable\":{},\"queueDatas\":[{\"brokerName\":\"b\",\"perm\":2,\"readQueueNums\":8,\"topicSysFlag\":0,"
+                                "\"enableActingMaster\":false}],\"filterServerTable\":{},"
+                                "\"queueDatas\":[{\"brokerName\":\"b\",\"perm\":2,\"readQueueNums\":8,\"topicSysFlag\":0,"
                                 "\"writeQueueNums\":8}],\"topicQueueMappingByBroker\":{}}";
 
 Test(route, is_read_in_both_spellings)
