@@ -26,7 +26,7 @@ struct cmq_producer {
     struct sender sender;
     const struct cmq_config *cfg;
     atomic_bool stopping;
-    pthread_mutex_t lock; /* for `idle` only: sender.counts.waiting_messages went to 0 */
+    pthread_mutex_t lock; /* for `idle` only: sender.counts.jobs went to 0 */
     pthread_cond_t idle;
 };
 
@@ -118,7 +118,7 @@ void cmq_producer_stop(struct cmq_producer *p, int64_t timeout_ms)
     due.tv_nsec = ns % 1000000000;
     pthread_mutex_lock(&p->lock);
     int rc = 0;
-    while (atomic_load(&p->sender.counts.waiting_messages) > 0 && rc == 0)
+    while (atomic_load(&p->sender.counts.jobs) > 0 && rc == 0)
         rc = pthread_cond_timedwait(&p->idle, &p->lock, &due);
     pthread_mutex_unlock(&p->lock);
     struct leave l = {.client = p->client};

@@ -90,6 +90,7 @@ struct send_job *send_job_new(struct sender *s, const struct send_order *o)
     if (o->copy_body)
         j->body = slice_make(place(&at, o->body.p, body_n), body_n);
     buf_free(&props);
+    atomic_fetch_add_explicit(&s->counts.jobs, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&s->counts.waiting_messages, j->n_messages, memory_order_relaxed);
     atomic_fetch_add_explicit(&s->counts.waiting_bytes, j->body.n, memory_order_relaxed);
     return j;
@@ -105,14 +106,13 @@ static void finish(struct send_job *j, const struct cmq_send_result *result, con
         atomic_fetch_add_explicit(&s->counts.failed, j->n_messages, memory_order_relaxed);
     }
     atomic_fetch_sub_explicit(&s->counts.waiting_bytes, j->body.n, memory_order_relaxed);
-    uint64_t n = j->n_messages, before;
+    atomic_fetch_sub_explicit(&s->counts.waiting_messages, j->n_messages, memory_order_relaxed); /* who is woken finds room */
     j->done(j->arg, result, err); /* may free what j borrowed */
-    before = atomic_fetch_sub_explicit(&s->counts.waiting_messages, n, memory_order_acq_rel);
     route_unref(j->route);
     cmq_message_free(j->owned);
     mem_free(j->last);
     mem_free(j);
-    if (before == n && s->idle != NULL)
+    if (atomic_fetch_sub_explicit(&s->counts.jobs, 1, memory_order_acq_rel) == 1 && s->idle != NULL)
         s->idle(s->arg);
 }
 

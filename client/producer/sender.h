@@ -13,6 +13,7 @@ typedef void send_done_fn(void *arg, const struct cmq_send_result *result, const
 
 struct send_counts { /* any thread; relaxed */
     _Atomic uint64_t sent, failed, retried, bytes, waiting_messages, waiting_bytes;
+    _Atomic uint64_t jobs; /* whose done has not returned yet */
 };
 struct sender { /* yours; zero before init */
     struct client *client;
