@@ -6,7 +6,7 @@
  * so an idle connection owns no buffer. Output of a turn is collected and written once, at TURN_REPLY.
  *   I1  a conn is freed at the end of a turn only: whoever holds one inside a turn may look at its state.
  *   I2  all frames that arrived before the end of the stream are processed before the closing is told.  (test: unit/remoting)
- *   I3  in.n <= frame_max + one read; out.n - out_at <= out_max.
+ *   I3  in.n <= frame_max + one read; out.n - out_at <= out_max; requests are processed only below HIGH_WATER of it.  (test: integration/bad_peers)
  *   I4  sending never closes inside the call: the core may be half-way through a list of those whom it tells. The connection is
  *       doomed, silent from then on, and closed in the next turn.  (test: unit/remoting)
  * What the budget of frames leaves over waits for the next turn, too: it is asked for at the end of this one, because libevent runs an
@@ -276,7 +276,8 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 
 /* ---- input ---- */
 
-/* Processes complete frames of [p, p + n) within the budget. Returns the bytes used; *more: a complete frame was left over. */
+/* Processes complete frames of [p, p + n) within the budget, and none for a peer that has enough to read. Returns the bytes used; *more: a
+ * complete frame was left over. */
 static size_t take_frames(struct conn *c, const uint8_t *p, size_t n, bool *more)
 {
     size_t used = 0;
@@ -296,7 +297,7 @@ static size_t take_frames(struct conn *c, const uint8_t *p, size_t n, bool *more
         }
         if (n - used - 4 < len)
             break;
-        if (budget-- == 0) {
+        if (budget-- == 0 || (c->link == NULL && c->out.n - c->out_at > HIGH_WATER)) {
             *more = true;
             break;
         }
@@ -310,6 +311,7 @@ static size_t take_frames(struct conn *c, const uint8_t *p, size_t n, bool *more
 static void keep(struct conn *c, const uint8_t *p, size_t n)
 {
     buf_put(&c->in, p, n);
+    c->part_ms = loop_mono_ms(c->ep->loop);
     if (c->in.failed)
         conn_close(c, MQ_ENOMEM, "out of memory for its input");
 }
@@ -323,6 +325,7 @@ static bool take_from_in(struct conn *c)
     } else if (used > 0) {
         memmove(c->in.p, c->in.p + used, c->in.n - used);
         c->in.n -= used;
+        c->part_ms = loop_mono_ms(c->ep->loop);
     }
     return more;
 }

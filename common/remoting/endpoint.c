@@ -327,6 +327,10 @@ void endpoint_watch_idle(struct endpoint *ep)
         loop_timer_start(&ep->idle_timer, ep->idle_ms / 4 + 1, 0);
 }
 
+/* A byte now and then is not silence, but no frame either: who sends one has as long for it as for being silent.
+ * (test: unit/remoting/server) */
+static bool drips(const struct conn *c, int64_t now) { return c->in.n > 0 && !c->paused && now - c->part_ms > c->ep->idle_ms; }
+
 static void on_idle_timer(void *arg) /* coarse: within a quarter of the time; no timer while nobody is connected */
 {
     struct endpoint *ep = arg;
@@ -335,13 +339,17 @@ static void on_idle_timer(void *arg) /* coarse: within a quarter of the time; no
     LIST_EACH(it, &ep->conns)
     {
         struct conn *c = CONTAINER_OF(it, struct conn, node);
-        if (now - c->seen_ms > ep->idle_ms)
+        if (now - c->seen_ms > ep->idle_ms || drips(c, now))
             buf_put(&idle, &c->peer.conn_id, sizeof c->peer.conn_id);
     }
     for (size_t at = 0; at < idle.n; at += sizeof(uint64_t)) {
         uint64_t id;
         memcpy(&id, idle.p + at, sizeof id);
-        out_close(ep, id);
+        struct conn *c = endpoint_conn(ep, id);
+        if (c != NULL && drips(c, now))
+            endpoint_malformed(c, "a frame was not whole in time");
+        else
+            out_close(ep, id);
     }
     buf_free(&idle);
     if (!list_empty(&ep->conns))

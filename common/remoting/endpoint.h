@@ -31,6 +31,7 @@ struct conn {
     struct buf out;     /* from out_at on: not yet written */
     size_t out_at;
     int64_t seen_ms;    /* monotonic: last read or write that moved something */
+    int64_t part_ms;    /* monotonic: since when the frame at the head of `in` is not whole */
     struct peer peer;
     void *link;         /* a caller's: its entry in the table of addresses */
 };

@@ -17,7 +17,7 @@ struct server_config {
     int backlog;                      /* 0 = 1024 */
     size_t frame_max;                 /* bytes; 0 = FRAME_MAX */
     size_t out_max;                   /* bytes queued to one peer; 0 = 64 MiB; a slow reader is closed beyond it */
-    int64_t idle_ms;                  /* closed when nothing was read or written for so long; 0 = 120,000 */
+    int64_t idle_ms;                  /* closed when nothing was read or written, or a frame was not whole, for so long; 0 = 120,000 */
     unsigned max_connections;         /* 0 = 60,000; beyond it accepting pauses */
     unsigned frames_per_turn;         /* 0 = 512: budget of one connection in one turn */
 };

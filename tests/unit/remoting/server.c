@@ -462,6 +462,23 @@ Test(server, a_silent_connection_is_closed_and_a_talking_one_stays)
     net_stop();
 }
 
+Test(server, a_frame_that_drips_is_not_waited_for_longer_than_for_a_silent_peer)
+{
+    start_with(&(struct server_config){.idle_ms = 100});
+    struct peer_end drip = peer_connect(net.port);
+    peer_send(&drip, SLICE_LIT("\1\0\0\0"));
+    for (int i = 0; i < 100 && !drip.closed; i++) { /* a byte each 20 ms: never silent */
+        ssize_t n = send(drip.fd, "\0", 1, MSG_NOSIGNAL);
+        (void)n;
+        net_run(20);
+        peer_poll(&drip);
+    }
+    cr_assert(drip.closed && stats().connections == 0 && stats().malformed == 1);
+    cr_assert(net_logged("a frame was not whole in time"));
+    peer_end(&drip);
+    net_stop();
+}
+
 /* ---- bounds ---- */
 Test(server, a_slow_reader_is_closed_beyond_its_limit_and_nobody_else)
 {
