@@ -87,6 +87,8 @@ $(OUT)/tests/$(subst /,-,$(1)): $(call objects,$(wildcard tests/$(1)/*.c)) $(OUT
 	$(CC) $(CFLAGS) $$^ $(LDFLAGS) $(LDLIBS) -lcriterion -o $$@
 endef
 $(foreach d,$(TEST_DIRS),$(eval $(call test_program,$(patsubst tests/%/,%,$(d)))))
+# of the command line, which is no library, what is pure
+$(OUT)/tests/unit-admin: $(addprefix $(OUT)/client/admin/bench_,hist.o plan.o)
 
 $(FUZZERS:%=$(OUT)/tests/fuzz-%): $(OUT)/tests/fuzz-%: $(OUT)/tests/fuzz/%.o $(OUT)/tests/fuzz/driver/main.o $(OUT)/libtest.a $(OUT)/libbroker.a $(OUT)/libnamesrv.a $(OUT)/libclient.a $(OUT)/libcommon.a
 	@mkdir -p $(@D)

@@ -45,6 +45,17 @@ enum opt {
     OPT_PERM,
     OPT_ORDERED,
     OPT_DRY_RUN,
+    OPT_TOPIC,
+    OPT_SIZE,
+    OPT_RATE,
+    OPT_THREADS,
+    OPT_INFLIGHT,
+    OPT_BATCH,
+    OPT_DURATION,
+    OPT_WARMUP,
+    OPT_SYNC,
+    OPT_POLL,
+    OPT_DELETE,
     OPT_N
 };
 
@@ -108,4 +119,5 @@ command_fn cmd_help, cmd_version, cmd_completion, cmd_man;
 
 /* ---- the rest ---- */
 command_fn cmd_up, cmd_send, cmd_tail, cmd_topic_list, cmd_topic_create, cmd_topic_delete, cmd_topic_route, cmd_topic_status;
+command_fn cmd_bench_send, cmd_bench_consume, cmd_bench_e2e;
 #endif

@@ -60,6 +60,50 @@ static const struct opt_row topic_delete_options[] = {
     {OPT_DRY_RUN, 0, "dry-run", NULL, NULL, "says what would go, and deletes nothing"},
     {OPT_NONE, 0, NULL, NULL, NULL, NULL},
 };
+/* what the three kinds of bench have in common */
+#define BENCH_TOPIC {OPT_TOPIC, 't', "topic", "TOPIC", NULL, "the topic (default: CMQ_BENCH)"}
+#define BENCH_END                                                                                                                                             \
+    {OPT_DURATION, 'd', "duration", "S", NULL, "measures for so many seconds (default: 10; with --count: as long as it takes)"},                               \
+        {OPT_COUNT, 'c', "count", "N", NULL, "ends after N measured messages"}
+#define BENCH_MAKE                                                                                                                                            \
+    {OPT_QUEUES, 'q', "queues", "N", NULL, "queues per broker of a topic that has to be made (default: 8)"},                                                  \
+        {OPT_DELETE, 0, "delete", NULL, NULL, "deletes the topic at the end, whoever made it"}
+static const struct opt_row bench_send_options[] = {
+    BENCH_TOPIC,
+    {OPT_SIZE, 0, "size", "BYTES", NULL, "bytes of a body (default: 128)"},
+    {OPT_RATE, 'r', "rate", "N", NULL, "open loop: N messages a second, however long answers take (default: closed loop, as fast as answers come)"},
+    {OPT_THREADS, 0, "threads", "N", NULL, "producers, each with its own connections and threads, 1 to 256 (default: 1)"},
+    {OPT_INFLIGHT, 0, "inflight", "N", NULL, "closed loop: sends of each producer that wait for their answers, 1 to 16384 (default: 256)"},
+    {OPT_BATCH, 0, "batch", "N", NULL, "messages of one request, 1 to 1024; each producer waits for the answer (default: 1)"},
+    {OPT_SYNC, 0, "sync", NULL, NULL, "each producer waits for the answer before it sends the next"},
+    BENCH_END,
+    {OPT_WARMUP, 'w', "warmup", "S", NULL, "seconds before, which do not count (default: 1; with --count: 0)"},
+    BENCH_MAKE,
+    {OPT_NONE, 0, NULL, NULL, NULL, NULL},
+};
+static const struct opt_row bench_consume_options[] = {
+    BENCH_TOPIC,
+    {OPT_GROUP, 'g', "group", "GROUP", NULL, "the consumer group, which then has consumed what was measured (default: CMQ_BENCH)"},
+    {OPT_POLL, 0, "poll", NULL, NULL, "one thread polls (default: callbacks on consumeThreads threads)"},
+    {OPT_BATCH, 0, "batch", "N", NULL, "messages of one callback at most, 1 to 1024 (default: 32)"},
+    BENCH_END,
+    {OPT_IDLE, 0, "idle", "MS", NULL, "ends when no message came for so long (default: 5000)"},
+    {OPT_WARMUP, 'w', "warmup", "S", NULL, "seconds after the first message that do not count (default: 0)"},
+    {OPT_DELETE, 0, "delete", NULL, NULL, "deletes the topic at the end"},
+    {OPT_NONE, 0, NULL, NULL, NULL, NULL},
+};
+static const struct opt_row bench_e2e_options[] = {
+    BENCH_TOPIC,
+    {OPT_SIZE, 0, "size", "BYTES", NULL, "bytes of a body, at least 16 (default: 128)"},
+    {OPT_RATE, 'r', "rate", "N", NULL, "messages a second (default: 1000)"},
+    {OPT_THREADS, 0, "threads", "N", NULL, "producers, each with its own connections and threads, 1 to 256 (default: 1)"},
+    {OPT_SYNC, 0, "sync", NULL, NULL, "each producer waits for the answer before it sends the next"},
+    {OPT_POLL, 0, "poll", NULL, NULL, "one thread polls (default: callbacks on consumeThreads threads)"},
+    BENCH_END,
+    {OPT_WARMUP, 'w', "warmup", "S", NULL, "seconds before, which do not count (default: 1; with --count: 0)"},
+    BENCH_MAKE,
+    {OPT_NONE, 0, NULL, NULL, NULL, NULL},
+};
 static const struct opt_row none[] = {{OPT_NONE, 0, NULL, NULL, NULL, NULL}};
 
 const struct command commands[] = {
@@ -89,6 +133,26 @@ const struct command commands[] = {
     {"topic status", "TOPIC", "each queue's offsets",
      "Shows, queue by queue, the lowest offset, the next offset, how many messages lie between them, and when the last was stored.", NULL, none, true, true,
      1, 1, cmd_topic_status},
+    {"bench send", "", "how fast messages can be sent",
+     "Sends messages to any RocketMQ, CometMQ or Apache's, and prints one row: how many were answered and how many failed, for how long, how many a second, "
+     "and how long answers took, in microseconds: half of them at most p50, 999 of 1000 at most p999. CPU is the processor's time of this client for each "
+     "message, in nanoseconds.\n\n"
+     "Without --rate a message is sent when the answer of an earlier one came (closed loop). With --rate each is due at its moment, and its time counts from "
+     "then, also when it could not be sent yet (open loop).\n\n"
+     "A topic that is not there is made, and stays. A line a second shows the progress on a terminal. The exit code is 4 when some messages failed.",
+     "cmq bench send --inflight 64\ncmq bench send --batch 32 --threads 2 -o json\ncmq bench send --rate 5000 --duration 30 -n mq1:9876", bench_send_options,
+     true, true, 0, 0, cmd_bench_send},
+    {"bench consume", "", "how fast messages can be consumed",
+     "Consumes as a member of a group, from where the group is, at first from the beginning, and prints a row as bench send does. The measurement begins with "
+     "the first message. The times are the messages' ages when they arrived, by the clocks of their producers and of this host, to the millisecond.\n\n"
+     "The exit code is 4 when fewer than --count came.",
+     "cmq bench send --count 1000000 && cmq bench consume --count 1000000", bench_consume_options, true, true, 0, 0, cmd_bench_consume},
+    {"bench e2e", "", "how long messages take from producer to consumer",
+     "Sends at a steady rate and receives in the same process, and prints a row as bench send does. A message's time counts from the moment it was due until "
+     "the consumer had it. What was acknowledged and never arrived is lost; what arrived again is a duplicate. The consumer reads all queues of the topic "
+     "from their ends and leaves no group behind.\n\n"
+     "The exit code is 4 when messages failed or were lost.",
+     "cmq bench e2e --rate 5000 --duration 30\ncmq bench e2e --rate 100 --poll -o json --delete", bench_e2e_options, true, true, 0, 0, cmd_bench_e2e},
     {"help", "[COMMAND]", "this list, or what a command takes", "Without COMMAND: the list of commands.", NULL, none, false, false, 0, 2, cmd_help},
     {"completion", "SHELL", "completion for bash, zsh or fish", "Prints a script for the shell.",
      "cmq completion bash > ~/.local/share/bash-completion/completions/cmq\n"
