@@ -244,7 +244,8 @@ static bool options(struct bench *b)
     if (!call_number(c, OPT_SIZE, b->e2e ? BENCH_HEAD : 1, 4 << 20, 128, &b->size) || !call_number(c, OPT_RATE, 1, 10000000, b->e2e ? 1000 : 0, &b->rate) ||
         !call_number(c, OPT_THREADS, 1, 256, 1, &b->threads) || !call_number(c, OPT_INFLIGHT, 1, 16384, 256, &b->inflight) ||
         !call_number(c, OPT_BATCH, 1, 1024, consume ? 32 : 1, &b->batch) || !call_number(c, OPT_COUNT, 1, PLANNED_MAX, 0, &b->count) ||
-        !call_number(c, OPT_DURATION, 1, 86400, b->count ? 86400 : 10, &seconds) || !call_number(c, OPT_WARMUP, 0, 3600, consume || b->count ? 0 : 1, &warmup) ||
+        !call_number(c, OPT_DURATION, 1, 86400, b->count ? 86400 : 10, &seconds) || !call_number(c, OPT_WARMUP, 0, 3600, consume ||
+        b->count ? 0 : 1, &warmup) ||
         !call_number(c, OPT_IDLE, 1, 86400000, consume ? 5000 : 0, &b->idle_ms))
         return false;
     b->duration_ms = seconds * 1000;
