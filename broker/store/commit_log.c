@@ -205,3 +205,15 @@ int64_t commit_log_read_raw(struct commit_log *log, void *to, size_t n, uint64_t
         return fd;
     return log->io.pread(log->io.ctx, fd, to, n < left ? n : (size_t)left, off % log->file_size);
 }
+
+int64_t commit_log_data_end(struct commit_log *log, uint64_t off)
+{
+    owner_assert(&log->owner);
+    if (!log_has_file(log, off))
+        return -ENOENT;
+    int fd = log_fd(log, off, false);
+    int64_t end = fd < 0 ? fd : log->io.data_end ? log->io.data_end(log->io.ctx, fd) : INT64_MAX;
+    if (end < 0)
+        return end;
+    return (int64_t)log_file_of(log, off) + (end < (int64_t)log->file_size ? end : (int64_t)log->file_size);
+}

@@ -11,7 +11,8 @@
  *   I1  nothing in a file is believed: sizes are bounded by the file before they are used.       (test: fuzz/store_files)
  *   I2  a stale record of a former life (left behind the end by a Java broker, which does not clear it) is older than the last valid
  *       one and is not taken for a safe one.
- * Large sequential reads and isa-l's CRC: the disk is the limit, not we. */
+ * Large sequential reads and isa-l's CRC: the disk is the limit, not we. Behind the end of a log lies up to 1 GiB of blocks that nobody wrote:
+ * what the file system knows to be a hole is not read.   (test: integration/size) */
 #include "broker/store/recovery.h"
 
 #include <errno.h>
@@ -36,7 +37,7 @@ enum {
 
 enum mq_err log_reader_begin(struct log_reader *r, struct commit_log *log, uint64_t from, uint64_t limit, bool check_crc, struct fault *why)
 {
-    *r = (struct log_reader){.log = log, .at = from, .limit = limit, .check_crc = check_crc, .cap = READ_SIZE};
+    *r = (struct log_reader){.log = log, .at = from, .limit = limit, .check_crc = check_crc, .cap = READ_SIZE, .buf_off = UINT64_MAX};
     if (r->cap > commit_log_file_size(log))
         r->cap = (size_t)commit_log_file_size(log);
     r->buf = mem_alloc(r->cap);
@@ -55,6 +56,21 @@ static uint64_t file_left(const struct log_reader *r, uint64_t at)
     return size - at % size;
 }
 
+/* Finds data_end for the file of `at`, before it is read. 0 or -errno. */
+static int64_t know_end(struct log_reader *r, uint64_t at)
+{
+    uint64_t size = commit_log_file_size(r->log);
+    if (r->buf_off != UINT64_MAX && r->buf_off / size == at / size)
+        return 0;
+    int64_t end = commit_log_data_end(r->log, at);
+    if (end < 0)
+        return end;
+    r->data_end = (uint64_t)end;
+    r->buf_off = at;
+    r->buf_n = 0;
+    return 0;
+}
+
 /* n bytes at `at`, which are in its file; NULL: read failed (*why) or no memory. */
 static const uint8_t *bytes_at(struct log_reader *r, uint64_t at, size_t n, struct fault *why)
 {
@@ -69,7 +85,11 @@ static const uint8_t *bytes_at(struct log_reader *r, uint64_t at, size_t n, stru
         r->buf = p;
         r->cap = n;
     }
-    int64_t got = commit_log_read_raw(r->log, r->buf, r->cap, at);
+    int64_t got = know_end(r, at);
+    if (got >= 0) {
+        size_t want = at >= r->data_end ? 0 : r->data_end - at < r->cap ? (size_t)(r->data_end - at) : r->cap;
+        got = commit_log_read_raw(r->log, r->buf, want > n ? want : n, at);
+    }
     r->buf_off = at;
     r->buf_n = got > 0 ? (size_t)got : 0;
     if (got >= 0 && (size_t)got >= n)
@@ -233,7 +253,17 @@ static enum mq_err look_behind(struct log_reader *r, uint64_t end, bool clean, i
     *b = (struct behind){0};
     for (uint64_t at = end; at < commit_log_limit(r->log);) {
         uint64_t left = file_left(r, at);
+        int64_t e = know_end(r, at);
+        if (e < 0)
+            return fault_set(why, MQ_EIO, (int)-e, "look for the log's end at %" PRIu64, at);
+        if (at >= r->data_end) {
+            at += left;
+            zeros = 0;
+            continue;
+        }
         size_t n = left < READ_SIZE ? (size_t)left : READ_SIZE;
+        if (r->data_end - at < n && r->data_end - at > MESSAGE_FIXED)
+            n = (size_t)(r->data_end - at); /* the rest, if anything, is zeros */
         const uint8_t *p = bytes_at(r, at, n, why);
         if (p == NULL)
             return why->err;

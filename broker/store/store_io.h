@@ -25,6 +25,7 @@ struct store_io {
     void (*close)(void *ctx, int fd);
     int64_t (*pread)(void *ctx, int fd, void *to, size_t n, uint64_t off);        /* bytes; short only at the end of the file */
     int64_t (*pread_nowait)(void *ctx, int fd, void *to, size_t n, uint64_t off); /* -EAGAIN: not all of it is in memory */
+    int64_t (*data_end)(void *ctx, int fd); /* from here on are zeros, known without reading: holes; the size when unknown. May be NULL */
     int64_t (*pwrite)(void *ctx, int fd, const void *from, size_t n, uint64_t off); /* n, or an error: short writes are continued */
     int (*datasync)(void *ctx, int fd);                                             /* waits for the medium */
     int (*set_size)(void *ctx, int fd, uint64_t size, bool allocate); /* zeros behind the old end; allocate: with blocks, -ENOSPC */

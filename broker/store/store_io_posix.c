@@ -22,7 +22,7 @@
 
 #include "common/base/mem.h"
 
-enum { DIR_MODE = 0755, FILE_MODE = 0644, SEQUENTIAL = 1 << 20 };
+enum { DIR_MODE = 0755, FILE_MODE = 0644, SEQUENTIAL = 1 << 20, EXTENTS_MAX = 10000 };
 struct disk {
     int root;
 };
@@ -115,6 +115,25 @@ static int64_t disk_pread_nowait(void *ctx, int fd, void *to, size_t n, uint64_t
             return -errno;
     }
     return (int64_t)done;
+}
+
+/* On ext4 and XFS blocks that were allocated ahead and never written are holes, too; pages that are in memory only so far are not. */
+static int64_t disk_data_end(void *ctx, int fd)
+{
+    struct stat st;
+    off_t hole = 0;
+    (void)ctx;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    for (int extents = 0; extents < EXTENTS_MAX; extents++) {
+        off_t data = lseek(fd, hole, SEEK_DATA);
+        if (data < 0)
+            return errno == ENXIO ? hole : st.st_size;
+        hole = lseek(fd, data, SEEK_HOLE);
+        if (hole <= data)
+            break;
+    }
+    return st.st_size;
 }
 
 static int64_t disk_pwrite(void *ctx, int fd, const void *from, size_t n, uint64_t off)
@@ -324,7 +343,7 @@ enum mq_err store_io_posix_init(const char *root, struct store_io *out, struct f
     }
     d->root = fd;
     *out = (struct store_io){.ctx = d, .open = disk_open, .close = disk_close, .pread = disk_pread, .pread_nowait = disk_pread_nowait,
-                             .pwrite = disk_pwrite, .datasync = disk_datasync, .set_size = disk_set_size, .write_behind = disk_write_behind,
+                             .data_end = disk_data_end, .pwrite = disk_pwrite, .datasync = disk_datasync, .set_size = disk_set_size, .write_behind = disk_write_behind,
                              .rename = disk_rename, .unlink = disk_unlink, .rmdir = disk_rmdir, .mkdir = disk_mkdir, .sync_dir = disk_sync_dir,
                              .list = disk_list, .stat = disk_stat, .lock = disk_lock, .room = disk_room};
     return MQ_OK;

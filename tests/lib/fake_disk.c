@@ -410,6 +410,20 @@ static int64_t op_pread_nowait(void *ctx, int fd, void *to, size_t n, uint64_t o
     return read_at(f->inode, to, n, off);
 }
 
+static int64_t op_data_end(void *ctx, int fd)
+{
+    struct fake_disk *d = ctx;
+    struct file *f = file_of(d, fd);
+    int err = f == NULL ? -EBADF : may(d, FAKE_PREAD);
+    if (err)
+        return err;
+    uint64_t end = f->inode->size;
+    while (end > 0 && f->inode->seen[end - 1] == 0)
+        end--;
+    end = sectors_of(end) * FAKE_SECTOR;
+    return (int64_t)(end < f->inode->size ? end : f->inode->size);
+}
+
 static int64_t op_pwrite(void *ctx, int fd, const void *from, size_t n, uint64_t off)
 {
     struct fake_disk *d = ctx;
@@ -629,7 +643,8 @@ struct fake_disk *fake_disk_new(uint64_t seed)
 {
     struct fake_disk *d = fake_must(calloc(1, sizeof *d));
     d->rng = rng_of(seed);
-    d->io = (struct store_io){.ctx = d, .open = op_open, .close = op_close, .pread = op_pread, .pread_nowait = op_pread_nowait, .pwrite = op_pwrite,
+    d->io = (struct store_io){.ctx = d, .open = op_open, .close = op_close, .pread = op_pread, .pread_nowait = op_pread_nowait,
+                              .data_end = op_data_end, .pwrite = op_pwrite,
                               .datasync = op_datasync, .set_size = op_set_size, .write_behind = op_write_behind, .rename = op_rename,
                               .unlink = op_unlink, .rmdir = op_rmdir, .mkdir = op_mkdir, .sync_dir = op_sync_dir, .list = op_list, .stat = op_stat,
                               .lock = op_lock, .room = op_room};
