@@ -16,6 +16,7 @@ enum {
     CQ_TOPIC_MAX = 255,  /* bytes of a folder's name */
     CQ_FDS = 256,        /* descriptors kept for reading: a system may allow no more than 1,024 in all */
     CQ_SLICE = 32,       /* queues of one work */
+    CQ_MANY = 256,       /* dirty queues at the end: one sync of the file system is cheaper than theirs */
     CQ_BLOCK = 204,      /* units read at once when searching: a page */
     CQ_GAP_FILES = 2     /* a gap of more files than this is damage, not padding */
 };

@@ -28,6 +28,7 @@ struct store_io {
     int64_t (*data_end)(void *ctx, int fd); /* from here on are zeros, known without reading: holes; the size when unknown. May be NULL */
     int64_t (*pwrite)(void *ctx, int fd, const void *from, size_t n, uint64_t off); /* n, or an error: short writes are continued */
     int (*datasync)(void *ctx, int fd);                                             /* waits for the medium */
+    int (*sync_all)(void *ctx); /* waits until all files and names beneath the root are on the medium; -ENOSYS: can't say so. May be NULL */
     int (*set_size)(void *ctx, int fd, uint64_t size, bool allocate); /* zeros behind the old end; allocate: with blocks, -ENOSPC */
     void (*write_behind)(void *ctx, int fd, uint64_t off, uint64_t n); /* starts writing back; a hint */
     int (*rename)(void *ctx, const char *from, const char *to);

@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/uio.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "common/base/mem.h"
@@ -156,6 +157,16 @@ static int disk_datasync(void *ctx, int fd)
 {
     (void)ctx;
     return fdatasync(fd) < 0 ? -errno : 0; /* no repeat on EINTR: the state of the pages is not known then */
+}
+
+/* Before Linux 5.8 syncfs() did not tell that writing back had failed. */
+static int disk_sync_all(void *ctx)
+{
+    struct utsname u;
+    int major = 0, minor = 0;
+    if (uname(&u) < 0 || sscanf(u.release, "%d.%d", &major, &minor) != 2 || major < 5 || (major == 5 && minor < 8))
+        return -ENOSYS;
+    return syncfs(root_of(ctx)) < 0 ? -errno : 0;
 }
 
 static int allocate_blocks(int fd, off_t from, off_t n)
@@ -343,7 +354,7 @@ enum mq_err store_io_posix_init(const char *root, struct store_io *out, struct f
     }
     d->root = fd;
     *out = (struct store_io){.ctx = d, .open = disk_open, .close = disk_close, .pread = disk_pread, .pread_nowait = disk_pread_nowait,
-                             .data_end = disk_data_end, .pwrite = disk_pwrite, .datasync = disk_datasync, .set_size = disk_set_size, .write_behind = disk_write_behind,
+                             .data_end = disk_data_end, .pwrite = disk_pwrite, .datasync = disk_datasync, .sync_all = disk_sync_all, .set_size = disk_set_size, .write_behind = disk_write_behind,
                              .rename = disk_rename, .unlink = disk_unlink, .rmdir = disk_rmdir, .mkdir = disk_mkdir, .sync_dir = disk_sync_dir,
                              .list = disk_list, .stat = disk_stat, .lock = disk_lock, .room = disk_room};
     return MQ_OK;
