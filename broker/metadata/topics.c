@@ -20,8 +20,9 @@ enum { NAME_MAX_BYTES = 255, UNIT_FLAG = 1, CLIENTS_DEFAULT_QUEUES = 4, DEFAULT_
 /* Apache's set; besides these, the cluster's and the broker's name, the reply topic, and the trace topic when it is on. */
 static const char *const system_names[] = {"TBW102", "SCHEDULE_TOPIC_XXXX", "BenchmarkTest", "RMQ_SYS_TRANS_HALF_TOPIC", "RMQ_SYS_TRACE_TOPIC",
                                            "RMQ_SYS_TRANS_OP_HALF_TOPIC", "TRANS_CHECK_MAX_TIME_TOPIC", "SELF_TEST_TOPIC", "OFFSET_MOVED_EVENT"};
-static const char *const reserved_names[] = {"SCHEDULE_TOPIC_XXXX", "RMQ_SYS_TRANS_HALF_TOPIC", "RMQ_SYS_TRANS_OP_HALF_TOPIC",
-                                             "TRANS_CHECK_MAX_TIME_TOPIC", "SELF_TEST_TOPIC", "OFFSET_MOVED_EVENT"};
+#define NAME(text) {(const uint8_t *)text, sizeof text - 1}
+static const struct slice reserved_names[] = {NAME("SCHEDULE_TOPIC_XXXX"), NAME("RMQ_SYS_TRANS_HALF_TOPIC"), NAME("RMQ_SYS_TRANS_OP_HALF_TOPIC"),
+                                              NAME("TRANS_CHECK_MAX_TIME_TOPIC"), NAME("SELF_TEST_TOPIC"), NAME("OFFSET_MOVED_EVENT")};
 enum { SYSTEM_NAMES = sizeof system_names / sizeof *system_names, RESERVED_NAMES = sizeof reserved_names / sizeof *reserved_names };
 
 struct topics {
@@ -196,7 +197,13 @@ bool topics_is_system(const struct topics *t, struct slice name)
            named_in(name, (const char *const *)t->own_names, OWN_NAMES);
 }
 
-bool topics_is_reserved(struct slice name) { return named_in(name, reserved_names, RESERVED_NAMES); }
+bool topics_is_reserved(struct slice name)
+{
+    for (size_t i = 0; i < RESERVED_NAMES; i++)
+        if (slice_eq(name, reserved_names[i]))
+            return true;
+    return false;
+}
 
 void topics_each_system(const struct topics *t, void (*fn)(void *arg, struct slice name), void *arg)
 {

@@ -40,16 +40,15 @@ struct sending { /* one request on its way */
 };
 
 /* ---- properties ---- */
-static uint8_t *put_pair(uint8_t *at, const uint8_t *start, struct slice name, struct slice value)
+/* Pairs that lie side by side, with one separator between them, are copied as one run. */
+static uint8_t *put_run(uint8_t *at, const uint8_t *start, struct slice run)
 {
+    if (run.n == 0)
+        return at;
     if (at > start)
         *at++ = PROP_SEP_PAIR;
-    memcpy(at, name.p, name.n);
-    at += name.n;
-    *at++ = PROP_SEP_NAME;
-    if (value.n)
-        memcpy(at, value.p, value.n);
-    return at + value.n;
+    memcpy(at, run.p, run.n);
+    return at + run.n;
 }
 
 /* Pairs that Java would ignore are left out, so that the stored text means the same to every reader. keep_wait: a batch's. */
@@ -57,6 +56,7 @@ static bool properties_rebuild(struct sending *s, bool keep_wait)
 {
     struct slice cluster = slice_str(s->c->config->cluster_name), rest = s->h.properties, name, value;
     struct properties *p = &s->props;
+    struct slice run = {0};
     uint8_t *start = arena_alloc(s->rq->arena, rest.n + cluster.n + sizeof PROP_CLUSTER + 2), *at = start;
     if (start == NULL)
         return false;
@@ -89,13 +89,24 @@ static bool properties_rebuild(struct sending *s, bool keep_wait)
         default:
             break;
         }
-        at = put_pair(at, start, name, value);
+        size_t pair_n = name.n + 1 + value.n;
+        if (run.n && name.p == run.p + run.n + 1) {
+            run.n += 1 + pair_n;
+        } else {
+            at = put_run(at, start, run);
+            run = slice_make(name.p, pair_n);
+        }
     }
-    at = put_pair(at, start, SLICE_LIT(PROP_CLUSTER), cluster);
+    at = put_run(at, start, run);
+    at = put_run(at, start, SLICE_LIT(PROP_CLUSTER "\1"));
+    if (cluster.n)
+        memcpy(at, cluster.p, cluster.n);
+    at += cluster.n;
     p->text = slice_make(start, (size_t)(at - start));
     return true;
 }
 _Static_assert(sizeof PROP_UNIQ_KEY == sizeof PROP_TRAN_MSG, "one case for both");
+_Static_assert(PROP_SEP_NAME == 1, "CLUSTER's is written as text");
 
 /* ---- checks ---- */
 static bool topic_name_good(struct slice name, struct reply *out)

@@ -44,6 +44,7 @@ struct stats {
     struct hashmap items;
     char *cluster;
     struct item *broker[STAT_NAMES]; /* BROKER_*: found without looking */
+    struct item *last[STAT_NAMES];   /* the one counted last: requests of one topic come in a row */
     uint64_t samples;
     int64_t total[RATES];
     struct rate_point rates[RATE_POINTS]; /* the oldest first */
@@ -98,10 +99,20 @@ static void item_free(struct item *it)
     mem_free(it);
 }
 
+static bool is_of(const struct item *it, struct slice topic, struct slice group)
+{
+    size_t n = 1 + topic.n;
+    if (it->topic_n != topic.n || it->node.key.n != n + (group.n ? 1 + group.n : 0) || memcmp(it->text + 1, topic.p, topic.n) != 0)
+        return false;
+    return group.n == 0 || memcmp(it->text + n + 1, group.p, group.n) == 0;
+}
+
 void stats_add(struct stats *s, enum stat_name name, struct slice topic, struct slice group, int64_t value, int64_t times)
 {
     struct key k;
     struct item *it = s->broker[name];
+    if (it == NULL && s->last[name] != NULL && is_of(s->last[name], topic, group))
+        it = s->last[name];
     if (it == NULL) {
         struct slice key = key_of(s, &k, name, topic, group);
         if (key.n == 0)
@@ -111,6 +122,8 @@ void stats_add(struct stats *s, enum stat_name name, struct slice topic, struct 
             return;
         if (name == STAT_BROKER_PUT_NUMS || name == STAT_BROKER_GET_NUMS)
             s->broker[name] = it;
+        else
+            s->last[name] = it;
     }
     it->value += value;
     it->times += times;
@@ -131,6 +144,8 @@ static void remove_where(struct stats *s, bool by_group, struct slice name)
         if (s->broker[it->name] == it || !(by_group ? group_is(it, name) : slice_eq(slice_make(it->text + 1, it->topic_n), name)))
             continue;
         hashmap_remove(&s->items, n);
+        if (s->last[it->name] == it)
+            s->last[it->name] = NULL;
         item_free(it);
     }
 }

@@ -414,21 +414,22 @@ static void add_key(struct msg_index *x, struct slice topic, struct slice key, c
 
 void msg_index_add(struct msg_index *x, const struct message *m)
 {
+    struct known_props props;
+    prop_known(m->properties, &props);
+    msg_index_add_known(x, m, &props);
+}
+
+void msg_index_add_known(struct msg_index *x, const struct message *m, const struct known_props *props)
+{
     owner_assert(&x->owner);
     if (x->failed || m->phys_off < x->next_place)
         return;
     if (m->phys_off > x->next_place)
         x->resume_have = 0;
     if ((m->sys_flag & SYS_TRAN_MASK) != SYS_TRAN_ROLLBACK) {
-        struct slice rest = m->properties, name, value, uniq = {NULL, 0}, keys = {NULL, 0}, key;
-        while (prop_next(&rest, &name, &value)) {
-            if (slice_is(name, PROP_UNIQ_KEY))
-                uniq = value;
-            else if (slice_is(name, PROP_KEYS))
-                keys = value;
-        }
-        if (uniq.n > 0)
-            add_key(x, m->topic, uniq, m);
+        struct slice keys = props->keys, key;
+        if (props->uniq_key.n > 0)
+            add_key(x, m->topic, props->uniq_key, m);
         while (keys.p != NULL && slice_cut(&keys, ' ', &key))
             if (key.n > 0 && !x->failed)
                 add_key(x, m->topic, key, m);

@@ -18,6 +18,7 @@ enum mq_err msg_index_open(const struct store_io *io, const struct store_exec *e
 /* Adds the keys of one record: UNIQ_KEY and each token of KEYS. Skips rollback records, and what is there already: records come in
  * the order of their places, and may be given again. */
 void msg_index_add(struct msg_index *x, const struct message *record);
+void msg_index_add_known(struct msg_index *x, const struct message *record, const struct known_props *props); /* of the record's properties */
 /* Bytes of the log whose keys are in files (or need none): for the lag figure and for the start of dispatching. After open: the place of the
  * newest record in files (0: none), from which on records must be added. */
 uint64_t msg_index_reached(const struct msg_index *x);

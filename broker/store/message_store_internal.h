@@ -26,7 +26,11 @@ enum {
 struct pending { /* a record of this turn's batch */
     struct consume_queue *q; /* NULL: no unit */
     size_t at;               /* in the batch */
+    int64_t phys_off, queue_off, store_ms;
     uint32_t size;
+    int32_t sys_flag, queue_id;
+    uint16_t properties_n;   /* bytes */
+    uint8_t topic_n;
 };
 struct checkpoint_job {
     struct store_work work;

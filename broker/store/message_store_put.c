@@ -7,7 +7,6 @@
  *   I1  out[] of a put is exactly what the record and its unit say.                      (test: unit/store put)
  *   I2  after a failed write no unit is added, and counting goes back.                   (test: unit/store fail)
  * Prepared and rolled-back records of transactions have queue offset 0 and no unit. */
-#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,7 +28,7 @@ static int64_t due_time(const struct message_store *s, const struct message *m, 
     return m->store_ms + (level > 0 ? s->cfg.delay_level_ms[level - 1] : 1000);
 }
 
-static int64_t unit_tags_code(const struct message_store *s, const struct message *m)
+static int64_t unit_tags_code(const struct message_store *s, const struct message *m, struct slice tags)
 {
     struct slice value;
     if (m->topic.n == sizeof SCHEDULE_TOPIC - 1 && slice_is(m->topic, SCHEDULE_TOPIC) && prop_get(m->properties, PROP_DELAY, &value)) {
@@ -37,7 +36,7 @@ static int64_t unit_tags_code(const struct message_store *s, const struct messag
         if (due >= 0)
             return due;
     }
-    return m->properties.n > 0 && prop_get(m->properties, PROP_TAGS, &value) ? tags_code(value) : 0;
+    return tags_code(tags);
 }
 
 /* A queue's folder can have this name. */
@@ -50,8 +49,10 @@ static bool topic_fits(struct slice topic)
 
 enum mq_err store_dispatch(struct message_store *s, const struct message *m, struct consume_queue *q, bool tell)
 {
+    struct known_props props;
+    prop_known(m->properties, &props);
     if (s->index != NULL && (uint64_t)m->phys_off >= msg_index_reached(s->index))
-        msg_index_add(s->index, m);
+        msg_index_add_known(s->index, m, &props);
     if (store_tran_has_no_unit(m->sys_flag))
         return MQ_OK;
     if (q == NULL && (!topic_fits(m->topic) || m->queue_id < 0))
@@ -60,7 +61,7 @@ enum mq_err store_dispatch(struct message_store *s, const struct message *m, str
         q = consume_queue_of(s->queues, m->topic, m->queue_id);
     if (q == NULL)
         return MQ_ENOMEM;
-    struct cq_unit unit = {.phys_off = m->phys_off, .size = m->size, .tags_code = unit_tags_code(s, m)};
+    struct cq_unit unit = {.phys_off = m->phys_off, .size = m->size, .tags_code = unit_tags_code(s, m, props.tags)};
     enum mq_err err = consume_queue_add(s->queues, q, m->queue_off, unit);
     if (err == MQ_OK && tell && s->listener.arrived != NULL) {
         struct arrival a = {.topic = m->topic, .queue_id = m->queue_id, .queue_off = m->queue_off, .tags_code = unit.tags_code,
@@ -153,7 +154,10 @@ enum put_status message_store_put(struct message_store *s, const struct message 
         out[i] = (struct put_result){.phys_off = (int64_t)phys_off, .queue_off = unit ? next++ : 0, .store_ms = now_ms, .size = (uint32_t)size};
         message_encode(&m[i], to);
         message_patch_place(to, out[i].queue_off, out[i].phys_off, now_ms);
-        s->pending[s->n_pending++] = (struct pending){.q = unit ? q : NULL, .at = at, .size = (uint32_t)size};
+        s->pending[s->n_pending++] = (struct pending){.q = unit ? q : NULL, .at = at, .size = (uint32_t)size, .phys_off = out[i].phys_off,
+                                                      .queue_off = out[i].queue_off, .store_ms = now_ms, .sys_flag = m[i].sys_flag,
+                                                      .queue_id = m[i].queue_id, .topic_n = (uint8_t)m[i].topic.n,
+                                                      .properties_n = (uint16_t)m[i].properties.n};
         to += size;
         at += size;
         phys_off += size;
@@ -175,17 +179,24 @@ static void take_back(struct message_store *s)
     s->n_pending = 0;
 }
 
+/* What dispatch needs of a record in the batch, without decoding it: topic and properties are its end. */
+static struct message pending_record(const struct pending *p, const uint8_t *batch)
+{
+    const uint8_t *properties = batch + p->at + p->size - p->properties_n;
+    return (struct message){.size = p->size, .phys_off = p->phys_off, .queue_off = p->queue_off, .store_ms = p->store_ms, .sys_flag = p->sys_flag,
+                            .queue_id = p->queue_id, .topic = slice_make(properties - 2 - p->topic_n, p->topic_n),
+                            .properties = slice_make(properties, p->properties_n)};
+}
+
 static void dispatch_pending(struct message_store *s)
 {
     const uint8_t *batch = commit_log_batch(s->log);
     for (size_t i = 0; i < s->n_pending && s->failed.err == MQ_OK; i++) {
         const struct pending *p = &s->pending[i];
-        struct message m;
-        enum mq_err err = message_decode(slice_make(batch + p->at, p->size), false, &m);
-        assert(err == MQ_OK); /* we encoded it */
+        struct message m = pending_record(p, batch);
         if (p->q == NULL && !store_tran_has_no_unit(m.sys_flag))
             continue; /* its topic was deleted since */
-        err = store_dispatch(s, &m, p->q, true);
+        enum mq_err err = store_dispatch(s, &m, p->q, true);
         if (err != MQ_OK) {
             struct fault why;
             fault_set(&why, err, 0, "add to queue %" PRId32 " of %.*s offset %" PRId64, m.queue_id, SLICE_ARG(m.topic), m.queue_off);
@@ -220,8 +231,7 @@ void message_store_delete_topic(struct message_store *s, struct slice topic)
     const uint8_t *batch = commit_log_batch(s->log);
     for (size_t i = 0; i < s->n_pending; i++) { /* queues that this turn's records point to are about to go */
         struct pending *p = &s->pending[i];
-        struct message m;
-        if (p->q != NULL && message_decode(slice_make(batch + p->at, p->size), false, &m) == MQ_OK && slice_eq(m.topic, topic))
+        if (p->q != NULL && slice_eq(pending_record(p, batch).topic, topic))
             p->q = NULL;
     }
     consume_queues_delete_topic(s->queues, topic);

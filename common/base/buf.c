@@ -51,14 +51,27 @@ void buf_u64(struct buf *b, uint64_t v)
 
 void buf_i64_text(struct buf *b, int64_t v)
 {
-    char text[20], *end = text + sizeof text, *p = end;
+    uint8_t *at = buf_room(b, I64_TEXT_MAX);
+    if (at != NULL)
+        b->n = (size_t)(i64_text(at, v) - b->p);
+}
+
+uint8_t *i64_text_long(uint8_t *to, int64_t v)
+{
+    static const char pairs[] = "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849"
+                                "5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
+    char text[I64_TEXT_MAX], *end = text + sizeof text, *p = end;
     uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
-    do
-        *--p = (char)('0' + u % 10);
-    while ((u /= 10) != 0);
+    for (; u >= 100; u /= 100)
+        memcpy(p -= 2, pairs + u % 100 * 2, 2);
+    if (u >= 10)
+        memcpy(p -= 2, pairs + u * 2, 2);
+    else
+        *--p = (char)('0' + u);
     if (v < 0)
-        buf_u8(b, '-');
-    buf_put(b, p, (size_t)(end - p));
+        *--p = '-';
+    memcpy(to, p, (size_t)(end - p));
+    return to + (end - p);
 }
 
 void buf_vprintf(struct buf *b, const char *fmt, va_list ap)

@@ -35,6 +35,15 @@ void buf_u16(struct buf *b, uint16_t v); /* big-endian, as all of RocketMQ */
 void buf_u32(struct buf *b, uint32_t v);
 void buf_u64(struct buf *b, uint64_t v);
 void buf_i64_text(struct buf *b, int64_t v); /* decimal */
+enum { I64_TEXT_MAX = 20 };
+uint8_t *i64_text_long(uint8_t *to, int64_t v); /* i64_text()'s slow half */
+static inline uint8_t *i64_text(uint8_t *to, int64_t v) /* decimal, at most I64_TEXT_MAX bytes; returns its end */
+{
+    if (v < 0 || v > 9)
+        return i64_text_long(to, v);
+    *to = (uint8_t)('0' + v);
+    return to + 1;
+}
 __attribute__((format(printf, 2, 3))) void buf_printf(struct buf *b, const char *fmt, ...);
 __attribute__((format(printf, 2, 0))) void buf_vprintf(struct buf *b, const char *fmt, va_list ap);
 void buf_clear(struct buf *b); /* keeps the memory, forgets `failed` */

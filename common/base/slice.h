@@ -30,7 +30,14 @@ struct slice slice_trim(struct slice s);                /* without blanks and ta
  * False when *s is exhausted (s->p == NULL). An empty piece between two separators is a piece. */
 bool slice_cut(struct slice *s, uint8_t sep, struct slice *piece);
 bool slice_i64(struct slice s, int64_t *out);           /* whole slice is a decimal number that fits; out untouched else */
-bool slice_i32(struct slice s, int32_t *out);
+bool slice_i32_long(struct slice s, int32_t *out);      /* slice_i32()'s slow half */
+static inline bool slice_i32(struct slice s, int32_t *out)
+{
+    if (s.n != 1 || s.p[0] < '0' || s.p[0] > '9') /* most numbers of a header are one digit */
+        return slice_i32_long(s, out);
+    *out = s.p[0] - '0';
+    return true;
+}
 bool slice_bool(struct slice s);                        /* Java's: only "true" in any case is true */
 uint64_t slice_hash(struct slice s);                    /* seeded once per process: not for disk or wire */
 char *slice_dup(struct slice s);                        /* NUL-terminated copy, yours; NULL when out of memory */

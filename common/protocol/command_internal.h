@@ -8,9 +8,9 @@ enum mq_err command_json_decode(struct slice header, struct arena *arena, struct
 /* Writing: open, ext fields (the first opens the object; close it with '}'), close. */
 void command_json_open(struct buf *out, int32_t code);
 void command_json_ext(struct buf *out, struct slice key, struct slice value, bool first);
-void command_json_ext_plain(struct buf *out, const char *key, struct slice value, bool first); /* key: nothing in it needs an escape */
 void command_json_close(struct buf *out, const struct command *c);
-void json_text(struct buf *out, struct slice s);
+bool json_is_plain(struct slice s); /* nothing in it needs an escape */
+void json_text(struct buf *out, struct slice s); /* with quotes */
 /* Room for the length words at the frame's start; fills them when the header is written. Returns the place for frame_close(). */
 size_t frame_open(struct buf *out);
 void frame_close(struct buf *out, size_t at, enum serialize s, size_t body_n);

@@ -18,6 +18,7 @@
 struct scan {
     const uint8_t *p, *end;
     struct arena *arena;
+    uint8_t *text; /* where the next text with escapes goes; NULL: there was none yet */
     struct fault *why;
     bool no_memory;
 };
@@ -59,9 +60,13 @@ static inline bool eat(struct scan *s, uint8_t c)
     return true;
 }
 
-static bool hex4(const uint8_t *p, uint32_t *out)
+static inline bool hex4(const uint8_t *p, uint32_t *out)
 {
     uint32_t v = 0;
+    if (memcmp(p, "000", 3) == 0 && p[3] >= '0' && p[3] <= '9') { /* what separates properties */
+        *out = p[3] - '0';
+        return true;
+    }
     for (int i = 0; i < 4; i++) {
         uint8_t c = p[i];
         uint32_t d = c >= '0' && c <= '9' ? (uint32_t)(c - '0') : (c | 32) >= 'a' && (c | 32) <= 'f' ? (uint32_t)((c | 32) - 'a' + 10) : 16;
@@ -97,68 +102,79 @@ static size_t utf8(uint32_t u, uint8_t *out)
     return 4;
 }
 
-/* The text between quotes of which [p, end) holds escapes; decoding never makes it longer. */
-static bool unescape(struct scan *s, const uint8_t *p, const uint8_t *end, struct slice *out)
+/* The escape at p, a backslash: its text goes to *to, which moves on. The byte behind it, or NULL. */
+static const uint8_t *unescape(const uint8_t *p, const uint8_t *end, uint8_t **to)
 {
-    uint8_t *to = arena_alloc(s->arena, (size_t)(end - p)), *at = to;
-    if (to == NULL) {
+    uint32_t u, low;
+    if (end - p < 2)
+        return NULL;
+    uint8_t c = p[1];
+    p += 2;
+    switch (c) {
+    case '"': case '\\': case '/': case '\'': break;
+    case 'b': c = '\b'; break;
+    case 'f': c = '\f'; break;
+    case 'n': c = '\n'; break;
+    case 'r': c = '\r'; break;
+    case 't': c = '\t'; break;
+    case 'v': c = '\v'; break;
+    case '0': case '1': case '2': case '3': case '4': case '5': case '6': case '7': c = (uint8_t)(c - '0'); break; /* fastjson's */
+    case 'u':
+        if (end - p < 4 || !hex4(p, &u))
+            return NULL;
+        p += 4;
+        if (u >= 0xd800 && u < 0xdc00 && end - p >= 6 && p[0] == '\\' && p[1] == 'u' && hex4(p + 2, &low) && low >= 0xdc00 && low < 0xe000) {
+            u = 0x10000 + ((u - 0xd800) << 10) + (low - 0xdc00);
+            p += 6;
+        } else if (u >= 0xd800 && u < 0xe000) {
+            u = 0xfffd;
+        }
+        *to += utf8(u, *to);
+        return p;
+    default: return NULL;
+    }
+    *(*to)++ = c;
+    return p;
+}
+
+/* A string from `from` on that has its first escape at `at`. All that is decoded goes into one piece of the arena, as long as what was left of
+ * the header when the first escape was met: decoding never makes a text longer. */
+static bool escaped_string(struct scan *s, const uint8_t *from, const uint8_t *at, struct slice *out)
+{
+    if (s->text == NULL && (s->text = arena_alloc(s->arena, (size_t)(s->end - from))) == NULL) {
         s->no_memory = true;
         return false;
     }
-    while (p < end) {
-        if (*p != '\\') {
-            *at++ = *p++;
-            continue;
-        }
-        p++; /* the closing quote is not escaped, so a byte follows */
-        uint8_t c = *p++;
-        uint32_t u, low;
-        switch (c) {
-        case '"': case '\\': case '/': case '\'': *at++ = c; break;
-        case 'b': *at++ = '\b'; break;
-        case 'f': *at++ = '\f'; break;
-        case 'n': *at++ = '\n'; break;
-        case 'r': *at++ = '\r'; break;
-        case 't': *at++ = '\t'; break;
-        case 'v': *at++ = '\v'; break;
-        case '0': case '1': case '2': case '3': case '4': case '5': case '6': case '7': *at++ = (uint8_t)(c - '0'); break; /* fastjson's */
-        case 'u':
-            if (end - p < 4 || !hex4(p, &u))
-                return false;
-            p += 4;
-            if (u >= 0xd800 && u < 0xdc00 && end - p >= 6 && p[0] == '\\' && p[1] == 'u' && hex4(p + 2, &low) && low >= 0xdc00 && low < 0xe000) {
-                u = 0x10000 + ((u - 0xd800) << 10) + (low - 0xdc00);
-                p += 6;
-            } else if (u >= 0xd800 && u < 0xe000) {
-                u = 0xfffd;
-            }
-            at += utf8(u, at);
+    uint8_t *to = s->text;
+    for (;;) {
+        memcpy(to, from, (size_t)(at - from));
+        to += at - from;
+        if (at == s->end)
+            return false;
+        if (*at == '"')
             break;
-        default: return false;
-        }
+        from = unescape(at, s->end, &to);
+        if (from == NULL)
+            return false;
+        at = plain_end(from, s->end);
     }
-    *out = slice_make(to, (size_t)(at - to));
+    *out = slice_make(s->text, (size_t)(to - s->text));
+    s->text = to;
+    s->p = at + 1;
     return true;
 }
 
-static bool string(struct scan *s, struct slice *out)
+static inline bool string(struct scan *s, struct slice *out)
 {
     if (!eat(s, '"'))
         return false;
-    const uint8_t *from = s->p;
-    bool escaped = false;
-    while ((s->p = plain_end(s->p, s->end)) < s->end && *s->p == '\\') {
-        escaped = true;
-        if (s->end - s->p < 2)
-            return false;
-        s->p += 2;
-    }
-    if (s->p == s->end)
+    const uint8_t *from = s->p, *at = plain_end(from, s->end);
+    if (at == s->end)
         return false;
-    const uint8_t *to = s->p++;
-    if (escaped)
-        return unescape(s, from, to, out);
-    *out = slice_make(from, (size_t)(to - from));
+    if (*at != '"')
+        return escaped_string(s, from, at, out);
+    *out = slice_make(from, (size_t)(at - from));
+    s->p = at + 1;
     return true;
 }
 
@@ -178,10 +194,8 @@ static bool skip_value(struct scan *s)
         uint8_t c = *s->p;
         if (c == '"') {
             struct slice ignored;
-            struct scan quick = *s;
-            if (!string(&quick, &ignored))
+            if (!string(s, &ignored))
                 return false;
-            s->p = quick.p;
         } else if (c == '{' || c == '[') {
             if (++depth > JSON_DEPTH_MAX)
                 return false;
@@ -231,7 +245,8 @@ static bool scalar(struct scan *s, struct slice *out)
     return true;
 }
 
-/* "key":"value" without blanks and escapes: what nearly all fields of nearly all clients are. False: something else, nothing was read. */
+/* "key":"value" without blanks, the key without escapes: what nearly all fields of nearly all clients are. False: something else, nothing
+ * was read. */
 static inline bool plain_pair(struct scan *s, struct slice *key, struct slice *value)
 {
     const uint8_t *k = s->p + 1, *end = s->end;
@@ -241,9 +256,11 @@ static inline bool plain_pair(struct scan *s, struct slice *key, struct slice *v
     if (end - k_end < 4 || k_end[0] != '"' || k_end[1] != ':' || k_end[2] != '"')
         return false;
     const uint8_t *v = k_end + 3, *v_end = plain_end(v, end);
-    if (v_end == end || *v_end != '"')
+    if (v_end == end)
         return false;
     *key = slice_make(k, (size_t)(k_end - k));
+    if (*v_end != '"')
+        return escaped_string(s, v, v_end, value);
     *value = slice_make(v, (size_t)(v_end - v));
     s->p = v_end + 1;
     return true;
@@ -286,6 +303,15 @@ static bool ext_fields(struct scan *s, struct command *out)
 static bool number(struct scan *s, int32_t *out)
 {
     struct slice text;
+    int32_t v = 0;
+    const uint8_t *p = s->p;
+    for (; p < s->end && p - s->p < 9 && *p >= '0' && *p <= '9'; p++)
+        v = v * 10 + (*p - '0');
+    if (p > s->p && p < s->end && (*p == ',' || *p == '}')) { /* plain digits, few enough to fit */
+        *out = v;
+        s->p = p;
+        return true;
+    }
     if (!scalar(s, &text))
         return false;
     if (text.p == NULL) /* null leaves what was there */
@@ -383,7 +409,7 @@ malformed:
 
 /* ---- writing ---- */
 
-void json_text(struct buf *out, struct slice s) /* with quotes; the common case needs no escape */
+bool json_is_plain(struct slice s)
 {
     size_t i = 0;
 #ifdef __SSE2__
@@ -396,7 +422,12 @@ void json_text(struct buf *out, struct slice s) /* with quotes; the common case 
 #endif
     while (i < s.n && s.p[i] >= 0x20 && s.p[i] != '"' && s.p[i] != '\\' && s.p[i] < 0x80)
         i++;
-    if (i < s.n) {
+    return i == s.n;
+}
+
+void json_text(struct buf *out, struct slice s)
+{
+    if (!json_is_plain(s)) {
         json_quote(out, s);
         return;
     }
@@ -455,14 +486,5 @@ void command_json_ext(struct buf *out, struct slice key, struct slice value, boo
     ext_comma(out, first);
     json_text(out, key);
     buf_u8(out, ':');
-    json_text(out, value);
-}
-
-void command_json_ext_plain(struct buf *out, const char *key, struct slice value, bool first)
-{
-    ext_comma(out, first);
-    buf_u8(out, '"');
-    buf_str(out, key);
-    buf_put(out, "\":", 2);
     json_text(out, value);
 }

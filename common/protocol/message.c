@@ -174,18 +174,19 @@ int64_t tags_code(struct slice tags) { return tags.n == 0 ? 0 : java_hash(tags);
 
 /* ---- ids ---- */
 
+#define HEX_ROW(d) d "0" d "1" d "2" d "3" d "4" d "5" d "6" d "7" d "8" d "9" d "A" d "B" d "C" d "D" d "E" d "F"
+static const char hex_pairs[] = HEX_ROW("0") HEX_ROW("1") HEX_ROW("2") HEX_ROW("3") HEX_ROW("4") HEX_ROW("5") HEX_ROW("6") HEX_ROW("7")
+    HEX_ROW("8") HEX_ROW("9") HEX_ROW("A") HEX_ROW("B") HEX_ROW("C") HEX_ROW("D") HEX_ROW("E") HEX_ROW("F");
+
 void message_id(const struct host *store, int64_t phys_off, char out[MESSAGE_ID_MAX])
 {
-    static const char digits[] = "0123456789ABCDEF";
     uint8_t raw[28];
     size_t ip = store->v6 ? 16 : 4, n = ip + 12;
     memcpy(raw, store->ip, ip);
     put_u32(raw + ip, store->port);
     put_u64(raw + ip + 4, (uint64_t)phys_off);
-    for (size_t i = 0; i < n; i++) {
-        out[2 * i] = digits[raw[i] >> 4];
-        out[2 * i + 1] = digits[raw[i] & 15];
-    }
+    for (size_t i = 0; i < n; i++)
+        memcpy(out + 2 * i, hex_pairs + 2 * raw[i], 2);
     out[2 * n] = '\0';
 }
 

@@ -52,6 +52,11 @@ bool prop_get(struct slice props, const char *name, struct slice *value);    /* 
 void prop_add(struct buf *out, const char *name, struct slice value);        /* appends, with the separator before it when needed */
 /* Copies props without `name`. */
 void prop_copy_without(struct buf *out, struct slice props, const char *name);
+/* What a store looks for, in one pass: values of the last of equal names; p == NULL: absent. */
+struct known_props {
+    struct slice tags, keys, uniq_key;
+};
+void prop_known(struct slice props, struct known_props *out);
 #define PROP_KEYS "KEYS"
 #define PROP_TAGS "TAGS"
 #define PROP_WAIT "WAIT"

@@ -9,33 +9,32 @@
 /* Apache's brokers say JAVA, and so do we: some clients compare it with the names they know. */
 enum { OUR_LANGUAGE = LANGUAGE_JAVA };
 
-static void ext(struct reply *r, const char *key, size_t at)
+static void ext(struct reply *r, struct slice key, size_t at)
 {
     if (r->n_ext == REPLY_EXT_MAX) {
         r->text.failed = true;
         return;
     }
-    r->ext[r->n_ext].key = key;
+    r->ext[r->n_ext].key = (const char *)key.p;
+    r->ext[r->n_ext].key_n = (uint32_t)key.n;
     r->ext[r->n_ext].at = (uint32_t)at;
     r->ext[r->n_ext].n = (uint32_t)(r->text.n - at);
     r->n_ext++;
 }
 
-void reply_int(struct reply *r, const char *key, int64_t value)
+void reply_add_int(struct reply *r, struct slice key, int64_t value)
 {
     size_t at = r->text.n;
     buf_i64_text(&r->text, value);
     ext(r, key, at);
 }
 
-void reply_str(struct reply *r, const char *key, struct slice value)
+void reply_add(struct reply *r, struct slice key, struct slice value)
 {
     size_t at = r->text.n;
-    buf_slice(&r->text, value);
+    buf_put(&r->text, value.p, value.n);
     ext(r, key, at);
 }
-
-void reply_bool(struct reply *r, const char *key, bool value) { reply_str(r, key, value ? SLICE_LIT("true") : SLICE_LIT("false")); }
 
 int reply_refuse(struct reply *r, int32_t code, const char *fmt, ...)
 {
@@ -51,35 +50,116 @@ int reply_refuse(struct reply *r, int32_t code, const char *fmt, ...)
     return HANDLED_NOW;
 }
 
-static void encode_binary(const struct reply *r, const struct command *c, struct buf *out)
+/* ---- writing ---- */
+
+/* Texts of an answer are short: two overlapping words do for most. */
+static inline uint8_t *put(uint8_t *to, const void *from, size_t n)
 {
-    buf_u16(out, (uint16_t)c->code);
-    buf_u8(out, c->language);
-    buf_u16(out, (uint16_t)c->version);
-    buf_u32(out, (uint32_t)c->opaque);
-    buf_u32(out, (uint32_t)c->flag);
-    buf_u32(out, (uint32_t)c->remark.n);
-    buf_slice(out, c->remark);
-    size_t ext_at = out->n;
-    buf_u32(out, 0);
-    for (uint32_t i = 0; i < r->n_ext; i++) {
-        struct slice key = slice_str(r->ext[i].key);
-        buf_u16(out, (uint16_t)key.n);
-        buf_slice(out, key);
-        buf_u32(out, r->ext[i].n);
-        buf_put(out, r->text.p + r->ext[i].at, r->ext[i].n);
+    const uint8_t *p = from;
+    if (n > 32) {
+        memcpy(to, p, n);
+    } else if (n >= 16) {
+        memcpy(to, p, 16);
+        memcpy(to + n - 16, p + n - 16, 16);
+    } else if (n >= 8) {
+        memcpy(to, p, 8);
+        memcpy(to + n - 8, p + n - 8, 8);
+    } else if (n >= 4) {
+        memcpy(to, p, 4);
+        memcpy(to + n - 4, p + n - 4, 4);
+    } else {
+        for (size_t i = 0; i < n; i++)
+            to[i] = p[i];
     }
-    if (!out->failed)
-        put_u32(out->p + ext_at, (uint32_t)(out->n - ext_at - 4));
+    return to + n;
+}
+#define PUT(at, literal) put(at, literal, sizeof(literal) - 1)
+
+static struct slice key_of(const struct reply *r, uint32_t i) { return slice_make(r->ext[i].key, r->ext[i].key_n); }
+static struct slice value_of(const struct reply *r, uint32_t i) { return slice_make(r->text.p + r->ext[i].at, r->ext[i].n); }
+
+/* Bytes of all keys and values. */
+static size_t ext_bytes(const struct reply *r)
+{
+    size_t n = 0;
+    for (uint32_t i = 0; i < r->n_ext; i++)
+        n += r->ext[i].key_n + r->ext[i].n;
+    return n;
+}
+
+static void encode_binary(const struct reply *r, int32_t opaque, struct buf *out)
+{
+    size_t ext_n = ext_bytes(r) + r->n_ext * 6u;
+    uint8_t *at = buf_room(out, 21 + r->remark.n + ext_n);
+    if (at == NULL)
+        return;
+    put_u16(at, (uint16_t)r->code);
+    at[2] = OUR_LANGUAGE;
+    put_u16(at + 3, MQ_VERSION_OURS);
+    put_u32(at + 5, (uint32_t)opaque);
+    put_u32(at + 9, COMMAND_RESPONSE);
+    put_u32(at + 13, (uint32_t)r->remark.n);
+    at = put(at + 17, r->remark.p, r->remark.n);
+    put_u32(at, (uint32_t)ext_n);
+    at += 4;
+    for (uint32_t i = 0; i < r->n_ext; i++) {
+        struct slice key = key_of(r, i), value = value_of(r, i);
+        put_u16(at, (uint16_t)key.n);
+        at = put(at + 2, key.p, key.n);
+        put_u32(at, (uint32_t)value.n);
+        at = put(at + 4, value.p, value.n);
+    }
+    out->n = (size_t)(at - out->p);
+}
+
+/* Members in fastjson's order: alphabetical. */
+static void encode_plain_json(const struct reply *r, int32_t opaque, struct buf *out)
+{
+    enum { FRAME_TEXT = 128 + 3 * I64_TEXT_MAX, EXT_TEXT = 6 };
+    uint8_t *at = buf_room(out, FRAME_TEXT + r->remark.n + ext_bytes(r) + r->n_ext * (size_t)EXT_TEXT);
+    if (at == NULL)
+        return;
+    at = i64_text(PUT(at, "{\"code\":"), r->code);
+    for (uint32_t i = 0; i < r->n_ext; i++) {
+        at = i ? PUT(at, ",\"") : PUT(at, ",\"extFields\":{\"");
+        at = PUT(put(at, r->ext[i].key, r->ext[i].key_n), "\":\"");
+        at = put(at, r->text.p + r->ext[i].at, r->ext[i].n);
+        *at++ = '"';
+    }
+    if (r->n_ext > 0)
+        *at++ = '}';
+    at = i64_text(PUT(at, ",\"flag\":1,\"language\":\"JAVA\",\"opaque\":"), opaque);
+    if (r->remark.n > 0) {
+        at = put(PUT(at, ",\"remark\":\""), r->remark.p, r->remark.n);
+        *at++ = '"';
+    }
+    at = i64_text(PUT(at, ",\"serializeTypeCurrentRPC\":\"JSON\",\"version\":"), MQ_VERSION_OURS);
+    *at++ = '}';
+    out->n = (size_t)(at - out->p);
+}
+_Static_assert(COMMAND_RESPONSE == 1 && (int)OUR_LANGUAGE == (int)LANGUAGE_JAVA, "the text above says so");
+
+static void encode_json(const struct reply *r, int32_t opaque, struct buf *out)
+{
+    /* all values at once: they lie side by side */
+    if (json_is_plain(buf_view(&r->text)) && json_is_plain(buf_view(&r->remark))) {
+        encode_plain_json(r, opaque, out);
+        return;
+    }
+    const struct command c = {.version = MQ_VERSION_OURS, .opaque = opaque, .flag = COMMAND_RESPONSE, .language = OUR_LANGUAGE,
+                              .remark = r->remark.n ? buf_view(&r->remark) : slice_make(NULL, 0)};
+    command_json_open(out, r->code);
+    for (uint32_t i = 0; i < r->n_ext; i++)
+        command_json_ext(out, key_of(r, i), value_of(r, i), i == 0);
+    if (r->n_ext > 0)
+        buf_u8(out, '}');
+    command_json_close(out, &c);
 }
 
 void reply_encode(const struct reply *r, const struct ticket *to, struct buf *out)
 {
     if (to->oneway)
         return;
-    struct command c = {.code = r->code, .version = MQ_VERSION_OURS, .opaque = to->opaque, .flag = COMMAND_RESPONSE, .language = OUR_LANGUAGE,
-                        .remark = r->remark.n ? buf_view(&r->remark) : slice_make(NULL, 0)};
-    struct slice body = buf_view(&r->body);
     if (r->text.failed || r->remark.failed || r->body.failed) { /* out of memory while it was made: say so instead of something false */
         struct reply plain = {.code = RES_SYSTEM_ERROR};
         static const uint8_t words[] = "out of memory";
@@ -88,18 +168,12 @@ void reply_encode(const struct reply *r, const struct ticket *to, struct buf *ou
         return;
     }
     size_t at = frame_open(out);
-    if (to->serialize == SERIALIZE_JSON) {
-        command_json_open(out, c.code);
-        for (uint32_t i = 0; i < r->n_ext; i++)
-            command_json_ext_plain(out, r->ext[i].key, slice_make(r->text.p + r->ext[i].at, r->ext[i].n), i == 0);
-        if (r->n_ext > 0)
-            buf_u8(out, '}');
-        command_json_close(out, &c);
-    } else {
-        encode_binary(r, &c, out);
-    }
-    frame_close(out, at, to->serialize, body.n);
-    buf_slice(out, body);
+    if (to->serialize == SERIALIZE_JSON)
+        encode_json(r, to->opaque, out);
+    else
+        encode_binary(r, to->opaque, out);
+    frame_close(out, at, to->serialize, r->body.n);
+    buf_slice(out, buf_view(&r->body));
 }
 
 void reply_clear(struct reply *r)

@@ -17,16 +17,21 @@ struct reply {
     int32_t code;
     struct buf remark; /* none when empty */
     struct {
-        const char *key; /* static text */
-        uint32_t at, n;  /* value: bytes of `text` */
+        const char *key;       /* static text, nothing in it needs an escape */
+        uint32_t key_n, at, n; /* value: n bytes of `text` at `at` */
     } ext[REPLY_EXT_MAX];
     uint32_t n_ext;
     struct buf text;     /* values of ext, one behind the other */
     struct buf body;
 };
-void reply_int(struct reply *r, const char *key, int64_t value);
-void reply_str(struct reply *r, const char *key, struct slice value);
-void reply_bool(struct reply *r, const char *key, bool value); /* "true" or "false" */
+void reply_add_int(struct reply *r, struct slice key, int64_t value);
+void reply_add(struct reply *r, struct slice key, struct slice value);
+static inline void reply_int(struct reply *r, const char *key, int64_t value) { reply_add_int(r, slice_str(key), value); }
+static inline void reply_str(struct reply *r, const char *key, struct slice value) { reply_add(r, slice_str(key), value); }
+static inline void reply_bool(struct reply *r, const char *key, bool value) /* "true" or "false" */
+{
+    reply_add(r, slice_str(key), value ? SLICE_LIT("true") : SLICE_LIT("false"));
+}
 /* Sets code and remark, drops ext fields and body, and returns HANDLED_NOW: `return reply_refuse(out, RES_..., "...", ...);` */
 __attribute__((format(printf, 3, 4))) int reply_refuse(struct reply *r, int32_t code, const char *fmt, ...);
 void reply_encode(const struct reply *r, const struct ticket *to, struct buf *out); /* a whole frame; nothing for a oneway */

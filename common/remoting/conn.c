@@ -28,7 +28,7 @@
 #include "common/remoting/endpoint.h"
 #include "common/remoting/endpoint_internal.h"
 
-enum { HIGH_WATER = 4 << 20, LOW_WATER = 1 << 20, SPARE_MAX_CAP = 1 << 20, TLS_HANDSHAKE = 0x16 };
+enum { HIGH_WATER = 4 << 20, LOW_WATER = 1 << 20, SPARE_MAX = 4 << 20, TLS_HANDSHAKE = 0x16 };
 
 void peer_from_sockaddr(struct peer *p, const void *sockaddr)
 {
@@ -113,6 +113,8 @@ void conn_close(struct conn *c, enum mq_err err, const char *why)
     list_remove(&c->node);
     list_push_back(&c->ep->dead, &c->node);
     hashmap_remove(&c->ep->by_id, &c->by_id);
+    if (c->ep->last == c)
+        c->ep->last = NULL;
     c->ep->stats.connections--;
     struct fault fault;
     fault_set(&fault, err, c->sys, "connection to %s", c->peer.addr);
@@ -142,6 +144,7 @@ struct buf *conn_out(struct conn *c)
         return NULL;
     if (c->out.p == NULL && c->ep->n_spare > 0) {
         c->out = c->ep->spare[--c->ep->n_spare];
+        c->ep->spare_bytes -= c->out.cap;
         buf_clear(&c->out);
     }
     return &c->out;
@@ -205,8 +208,9 @@ static void out_done(struct conn *c)
     struct endpoint *ep = c->ep;
     c->out_at = 0;
     c->out.n = 0;
-    if (ep->n_spare < sizeof ep->spare / sizeof *ep->spare && c->out.cap <= SPARE_MAX_CAP && c->out.p != NULL) {
+    if (ep->n_spare < sizeof ep->spare / sizeof *ep->spare && c->out.cap <= SPARE_MAX - ep->spare_bytes && c->out.p != NULL) {
         ep->spare[ep->n_spare++] = c->out;
+        ep->spare_bytes += c->out.cap;
         c->out = (struct buf){0};
     } else {
         buf_free(&c->out);

@@ -259,8 +259,10 @@ enum mq_err conn_oneway(struct conn *c, const struct command *cmd)
 
 struct conn *endpoint_conn(struct endpoint *ep, uint64_t conn_id)
 {
+    if (ep->last != NULL && ep->last->peer.conn_id == conn_id)
+        return ep->last;
     struct hash_node *it = hashmap_get(&ep->by_id, slice_make(&conn_id, sizeof conn_id));
-    return it ? CONTAINER_OF(it, struct conn, by_id) : NULL;
+    return it ? ep->last = CONTAINER_OF(it, struct conn, by_id) : NULL;
 }
 
 static void out_finish(void *ctx, const struct ticket *to, struct reply *reply)

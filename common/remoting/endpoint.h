@@ -61,6 +61,7 @@ struct endpoint {
 
     struct list conns, dirty, later, dead;
     struct hashmap by_id, by_opaque;
+    struct conn *last;            /* the one found last by its id: answers leave in order, many to one peer */
     struct heap calls;
     struct request_route *routes; /* sorted by code */
     size_t n_routes;
@@ -68,8 +69,9 @@ struct endpoint {
     int32_t next_opaque;
     struct arena arena;
     struct reply reply;           /* reused from request to request */
-    struct buf spare[16];         /* output buffers without an owner */
+    struct buf spare[64];         /* output buffers without an owner */
     unsigned n_spare;
+    size_t spare_bytes;           /* their memory */
     uint8_t *scratch;             /* what a connection without leftovers reads into */
     struct loop_hook hook;
     struct loop_timer call_timer, idle_timer;
