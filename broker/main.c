@@ -1,6 +1,7 @@
 /* main.c - mqbroker: load, wire, run, close. */
 #include <getopt.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,6 +63,7 @@ static int run(struct broker_config *cfg, int64_t born_us)
     if (err == MQ_OK)
         err = loop_on_signal(loop, SIGINT, on_stop, broker);
     if (err == MQ_OK) {
+        malloc_trim(0); /* what reading the tables took */
         log_info("broker", "broker ready port=%d took_us=%" PRId64, port, clock_mono_us() - born_us);
         loop_run(loop);
         failed = broker_failed(broker);
