@@ -354,9 +354,10 @@ enum mq_err store_io_posix_init(const char *root, struct store_io *out, struct f
     }
     d->root = fd;
     *out = (struct store_io){.ctx = d, .open = disk_open, .close = disk_close, .pread = disk_pread, .pread_nowait = disk_pread_nowait,
-                             .data_end = disk_data_end, .pwrite = disk_pwrite, .datasync = disk_datasync, .sync_all = disk_sync_all, .set_size = disk_set_size, .write_behind = disk_write_behind,
-                             .rename = disk_rename, .unlink = disk_unlink, .rmdir = disk_rmdir, .mkdir = disk_mkdir, .sync_dir = disk_sync_dir,
-                             .list = disk_list, .stat = disk_stat, .lock = disk_lock, .room = disk_room};
+                             .data_end = disk_data_end, .pwrite = disk_pwrite, .datasync = disk_datasync, .sync_all = disk_sync_all,
+                             .set_size = disk_set_size, .write_behind = disk_write_behind, .rename = disk_rename, .unlink = disk_unlink,
+                             .rmdir = disk_rmdir, .mkdir = disk_mkdir, .sync_dir = disk_sync_dir, .list = disk_list, .stat = disk_stat,
+                             .lock = disk_lock, .room = disk_room};
     return MQ_OK;
 }
 
