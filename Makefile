@@ -124,6 +124,8 @@ else
 fuzz: $(FUZZ:%=build/fuzz/fuzz-%) ## every tests/fuzz/NAME.c under clang's libFuzzer for FUZZ_SECONDS=60 each; FUZZ="NAME ..." chooses
 	@sh tests/fuzz/run $(FUZZ_SECONDS) $(FUZZ)
 endif
+bench: all ## the broker's speed on this machine: SECONDS=3 a workload, ONLY="name ..." (docs/performance.md)
+	@sh tests/bench/run $(OUT)
 demo: all ## a cluster of real processes, killed in parts on the way; checks its own claims
 	@sh deploy/demo $(OUT)
 compat: all examples ## Apache's published Java, Go and Node clients against our servers
@@ -177,5 +179,5 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile
 clean: ## removes all builds
 	rm -rf build
-.PHONY: all examples tests check fuzz compat format analyze install help clean
+.PHONY: all examples tests check bench fuzz compat format analyze install help clean
 .DEFAULT_GOAL := all
