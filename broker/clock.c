@@ -84,7 +84,7 @@ static void close_silent(void *arg, uint64_t conn_id)
 static void on_chores(void *arg)
 {
     struct broker *b = arg;
-    sessions_expire(b->core.sessions, loop_now_ms(b->loop), CLIENT_SILENT_MS, close_silent, b);
+    sessions_expire(b->core.sessions, loop_mono_ms(b->loop), CLIENT_SILENT_MS, close_silent, b);
     stats_sample(b->core.stats, loop_now_ms(b->loop));
     topics_retry_save(b->core.topics);
     groups_retry_save(b->core.groups);

@@ -13,7 +13,7 @@ struct held {
     struct command cmd; /* its slices point behind this struct */
     struct peer peer;
     struct ticket ticket;
-    int64_t deadline_ms;
+    int64_t since_ms, deadline_ms;
     size_t bytes;
 };
 struct send_hold {
@@ -63,7 +63,7 @@ static struct slice copy(uint8_t **at, struct slice s)
     return slice_make(s.p ? to : NULL, s.n);
 }
 
-bool send_hold_add(struct send_hold *h, const struct request *rq, int64_t deadline_ms)
+bool send_hold_add(struct send_hold *h, const struct request *rq, int64_t mono_ms, int64_t wait_ms)
 {
     const struct command *cmd = rq->cmd;
     size_t text = cmd->remark.n + cmd->body.n;
@@ -77,7 +77,7 @@ bool send_hold_add(struct send_hold *h, const struct request *rq, int64_t deadli
         return false;
     struct ext_field *fields = (struct ext_field *)(void *)(w + 1);
     uint8_t *at = (uint8_t *)fields + ext;
-    *w = (struct held){.cmd = *cmd, .peer = *rq->peer, .ticket = rq->ticket, .deadline_ms = deadline_ms, .bytes = bytes};
+    *w = (struct held){.cmd = *cmd, .peer = *rq->peer, .ticket = rq->ticket, .since_ms = mono_ms, .deadline_ms = mono_ms + wait_ms, .bytes = bytes};
     for (uint32_t i = 0; i < cmd->n_ext; i++)
         fields[i] = (struct ext_field){copy(&at, cmd->ext[i].key), copy(&at, cmd->ext[i].value)};
     w->cmd.ext = fields;
@@ -128,3 +128,8 @@ void send_hold_refuse(struct send_hold *h, int32_t code, const char *words)
 }
 
 size_t send_hold_count(const struct send_hold *h) { return h->n; }
+
+int64_t send_hold_head_wait(const struct send_hold *h, int64_t mono_ms)
+{
+    return h->n ? mono_ms - CONTAINER_OF(h->held.next, struct held, node)->since_ms : 0;
+}

@@ -18,10 +18,11 @@ struct send_hold_setup {
 struct send_hold;
 enum mq_err send_hold_new(const struct send_hold_setup *setup, struct send_hold **out);
 void send_hold_free(struct send_hold *h); /* without answers: call send_hold_refuse() first; NULL allowed */
-bool send_hold_add(struct send_hold *h, const struct request *rq, int64_t deadline_ms); /* false: full, or out of memory */
+bool send_hold_add(struct send_hold *h, const struct request *rq, int64_t mono_ms, int64_t wait_ms); /* false: full, or out of memory */
 void send_hold_run(struct send_hold *h, int64_t now_ms); /* tries those held, in order, until one finds the store busy */
 /* Refuses with SYSTEM_BUSY those whose deadline passed; the next deadline, INT64_MAX when none. Deadlines are monotonic. */
 int64_t send_hold_deadlines(struct send_hold *h, int64_t mono_ms);
 void send_hold_refuse(struct send_hold *h, int32_t code, const char *words); /* all of them */
 size_t send_hold_count(const struct send_hold *h);
+int64_t send_hold_head_wait(const struct send_hold *h, int64_t mono_ms); /* ms that the first has waited; 0: nobody waits */
 #endif

@@ -109,10 +109,11 @@ static void write_pools(struct jw *w, const struct broker_context *c)
 {
     static const char *const always_0[] = {"sendThreadPoolQueueCapacity", "pullThreadPoolQueueSize", "pullThreadPoolQueueCapacity", "queryThreadPoolQueueSize",
                                            "queryThreadPoolQueueCapacity", "EndTransactionQueueSize", "EndTransactionThreadPoolQueueCapacity",
-                                           "sendThreadPoolQueueHeadWaitTimeMills", "pullThreadPoolQueueHeadWaitTimeMills",
+                                           "pullThreadPoolQueueHeadWaitTimeMills",
                                            "queryThreadPoolQueueHeadWaitTimeMills", "pageCacheLockTimeMills", "putMessageEntireTimeMax",
                                            "getMessageEntireTimeMax", "dispatchMaxBuffer"};
     kv_u64(w, "sendThreadPoolQueueSize", c->hold ? send_hold_count(c->hold) : 0);
+    kv_i64(w, "sendThreadPoolQueueHeadWaitTimeMills", c->hold ? send_hold_head_wait(c->hold, c->mono_ms(c->broker)) : 0);
     for (size_t i = 0; i < sizeof always_0 / sizeof *always_0; i++)
         kv_i64(w, always_0[i], 0);
     jw_kv_str(w, "putMessageDistributeTime",

@@ -405,7 +405,7 @@ static enum handled on_send(void *ctx, const struct request *rq, struct reply *o
     if (handled != SEND_STILL_BUSY)
         return (enum handled)handled;
     int64_t wait = c->config->wait_in_send_queue_ms > HOLD_AT_LEAST_MS ? c->config->wait_in_send_queue_ms : HOLD_AT_LEAST_MS;
-    if (!c->stopping && send_hold_add(c->hold, rq, c->mono_ms(c->broker) + wait))
+    if (!c->stopping && send_hold_add(c->hold, rq, c->mono_ms(c->broker), wait))
         return HANDLED_LATER;
     reply_refuse(out, RES_SYSTEM_BUSY, "[OVERLOAD]system busy, start flow control for a while");
     return refused(c, out);

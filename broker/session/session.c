@@ -352,7 +352,7 @@ static void stay(struct sessions *s, struct session_conn *c, int64_t now_ms)
 
 static void seen(struct sessions *s, struct session_conn *c, int64_t now_ms)
 {
-    c->seen_ms = now_ms;
+    c->seen_ms = s->listener.mono_ms ? s->listener.mono_ms(s->listener.ctx) : now_ms;
     list_remove(&c->seen_node);
     list_push_back(&s->by_seen, &c->seen_node);
 }

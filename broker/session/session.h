@@ -64,6 +64,7 @@ struct producer_group {
 };
 struct session_listener {
     void *ctx;
+    int64_t (*mono_ms)(void *ctx); /* a clock that never jumps, for silence; NULL: now_ms is one */
     void (*members_changed)(void *ctx, struct consumer_group *g); /* somebody came or left, or topics were added or removed: 40 to all in g */
     void (*group_seen)(void *ctx, struct slice group, bool unit_mode); /* a consumer group's heartbeat: make its config and retry topic */
     /* client_b wants another thing of topic than client_a, which is still here: at most once a minute and group */
@@ -79,7 +80,7 @@ enum mq_err sessions_heartbeat(struct sessions *s, struct slice body, const stru
 /* 35: this connection leaves these groups (p == NULL: none). By connection, as Apache: client ids are not unique. */
 void sessions_unregister(struct sessions *s, uint64_t conn_id, struct slice producer_group, struct slice consumer_group);
 void sessions_conn_closed(struct sessions *s, uint64_t conn_id);
-/* Connections without a heartbeat for expire_ms are forgotten and handed to fn (the shell closes them). */
+/* Connections without a heartbeat for expire_ms are forgotten and handed to fn (the shell closes them). now_ms: monotonic. */
 void sessions_expire(struct sessions *s, int64_t now_ms, int64_t expire_ms, void (*fn)(void *arg, uint64_t conn_id), void *arg);
 struct consumer_group *sessions_consumers(const struct sessions *s, struct slice group); /* NULL when nobody is there */
 struct producer_group *sessions_producers(const struct sessions *s, struct slice group);

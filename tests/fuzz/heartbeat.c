@@ -39,7 +39,7 @@ static void written_and_read(const struct subscription *s)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-    static const struct session_listener listener = {NULL, members_changed, group_seen, mismatch};
+    static const struct session_listener listener = {.members_changed = members_changed, .group_seen = group_seen, .subscription_mismatch = mismatch};
     struct slice body = slice_make(data, n);
     struct heartbeat h;
     struct fault why = {0};

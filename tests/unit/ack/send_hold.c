@@ -48,13 +48,20 @@ static bool hold(int32_t opaque, const char *body, int64_t deadline)
     struct command cmd = {.code = 310, .opaque = opaque, .ext = ext, .n_ext = 2, .body = slice_str(text), .remark = slice_str(remark)};
     struct peer peer = {.conn_id = 9, .addr = "10.0.0.1:5"};
     struct request rq = {.cmd = &cmd, .peer = &peer, .ticket = {.conn_id = 9, .opaque = opaque}};
-    bool held = send_hold_add(h, &rq, deadline);
+    bool held = send_hold_add(h, &rq, 0, deadline);
     memset(topic, 'x', sizeof topic - 1);
     memset(key, 'x', sizeof key - 1);
     memset(text, 'x', sizeof text - 1);
     memset(&peer, 'x', sizeof peer);
     remark[0] = 'x';
     return held;
+}
+
+Test(send_hold, the_wait_of_the_first_is_known)
+{
+    cr_assert(send_hold_head_wait(h, 700) == 0);
+    cr_assert(hold(1, "a", 1000) && send_hold_head_wait(h, 700) == 700);
+    cr_assert(send_hold_deadlines(h, 1000) == INT64_MAX && send_hold_head_wait(h, 1000) == 0);
 }
 
 Test(send_hold, held_sends_run_in_order_until_the_store_is_busy_again)

@@ -34,7 +34,7 @@ static inline void note_mismatch(void *ctx, struct consumer_group *g, const char
 
 static inline void start(void)
 {
-    static const struct session_listener l = {NULL, note_changed, note_seen, note_mismatch};
+    static const struct session_listener l = {.members_changed = note_changed, .group_seen = note_seen, .subscription_mismatch = note_mismatch};
     log_set_level(LOG_OFF);
     cr_assert(sessions_new(&l, &s) == MQ_OK);
 }
