@@ -114,7 +114,8 @@ static int64_t session_clock(void *ctx) { return loop_mono_ms(((const struct bro
 
 struct session_listener broker_session_listener(struct broker *b)
 {
-    return (struct session_listener){.ctx = b, .mono_ms = session_clock, .members_changed = on_members_changed, .group_seen = on_group_seen, .subscription_mismatch = on_mismatch};
+    return (struct session_listener){.ctx = b, .mono_ms = session_clock, .members_changed = on_members_changed,
+                                     .group_seen = on_group_seen, .subscription_mismatch = on_mismatch};
 }
 
 /* ---- connections ---- */
