@@ -5,11 +5,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 
 #include "broker/broker.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/remoting/server.h"
 
 static const char usage[] = "usage: mqbroker [-c FILE] [-n LIST] [-p | -m] [-h]\n"
                             "  -c, --configFile FILE       settings, as a Java properties file\n"
@@ -25,16 +25,6 @@ static int fail(const struct fault *why)
     char text[320];
     log_error("broker", "cannot go on: %s", fault_text(why, text, sizeof text));
     return EXIT_FAILURE;
-}
-
-/* As many connections and files as the system lets us have. */
-static void raise_file_limit(void)
-{
-    struct rlimit r;
-    if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
-        r.rlim_cur = r.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &r);
-    }
 }
 
 static int print(struct broker_config *cfg, bool important_only)
@@ -109,6 +99,6 @@ int main(int argc, char **argv)
         return print(&cfg, show == 'm');
     if (log_level_named(cfg.log_level, &level))
         log_set_level(level);
-    raise_file_limit();
+    server_raise_file_limit();
     return run(&cfg, born_us);
 }

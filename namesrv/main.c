@@ -4,9 +4,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 
 #include "common/base/clock.h"
+#include "common/remoting/server.h"
 #include "namesrv/namesrv.h"
 
 static const char usage[] = "usage: mqnamesrv [-c FILE] [-p] [-h]\n"
@@ -28,16 +28,6 @@ static int fail(const struct fault *why)
     char text[320];
     log_error("namesrv", "cannot go on: %s", fault_text(why, text, sizeof text));
     return EXIT_FAILURE;
-}
-
-/* As many connections as the system lets us have. */
-static void raise_file_limit(void)
-{
-    struct rlimit r;
-    if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
-        r.rlim_cur = r.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &r);
-    }
 }
 
 static int print(struct namesrv_config *cfg)
@@ -105,6 +95,6 @@ int main(int argc, char **argv)
     if (print_only)
         return print(&cfg);
     log_set_level((enum log_level)cfg.log_level);
-    raise_file_limit();
+    server_raise_file_limit();
     return run(&cfg, born_us);
 }

@@ -32,6 +32,8 @@ struct server_stats {
 };
 struct server;
 
+/* As many connections and files as the system lets this process have: for main(), before it makes a server. */
+void server_raise_file_limit(void);
 /* Listens at once. Routes are copied. MQ_OK: *out is yours, end with server_free(). Fails: MQ_EIO (why names address and port),
  * MQ_ENOMEM, MQ_EINVAL (bind_addr). */
 enum mq_err server_new(struct loop *l, const struct server_config *cfg, const struct server_events *events, struct server **out,
