@@ -52,11 +52,13 @@ struct request {
     struct ticket ticket;      /* copy it to answer later */
     struct arena *arena;       /* freed when the call returns */
     int64_t now_ms;            /* wall clock at the start of this turn */
+    int64_t waited_ms;         /* 0, or how long it waited after HANDLED_WAIT, also on the part of one that came before it */
 };
 enum handled {
     HANDLED_NOW,   /* `out` is the answer */
     HANDLED_LATER, /* somebody kept the ticket and will finish it through the outbox */
-    HANDLED_NONE   /* never any answer (one-way by nature) */
+    HANDLED_NONE,  /* never any answer (one-way by nature) */
+    HANDLED_WAIT   /* not now, and nothing happened: the request stays where it is, and its connection is not read, until server_resume() */
 };
 typedef enum handled request_fn(void *ctx, const struct request *rq, struct reply *out);
 

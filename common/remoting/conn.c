@@ -11,7 +11,10 @@
  *       doomed, silent from then on, and closed in the next turn.  (test: unit/remoting)
  * What the budget of frames leaves over waits for the next turn, too: it is asked for at the end of this one, because libevent runs an
  * event that is made active inside a callback before it returns, and a peer that sends on and on would keep timers, posts and answers waiting.
- * A failed write does not close: the peer's last words may still wait in the socket. They are read first. */
+ * A failed write does not close: the peer's last words may still wait in the socket. They are read first.
+ * Two things stop the reading. `paused`: the peer does not read what we answer. `wait`: a processor said HANDLED_WAIT, so the request
+ * and all behind it stay in `in`, undecoded, and TCP tells the peer to slow down; what the connection has sent keeps its order, and
+ * whether it was closed meanwhile is seen when it is read again.   (test: unit/remoting/wait) */
 #include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
@@ -29,6 +32,8 @@
 #include "common/remoting/endpoint_internal.h"
 
 enum { HIGH_WATER = 4 << 20, LOW_WATER = 1 << 20, SPARE_MAX = 4 << 20, TLS_HANDSHAKE = 0x16 };
+/* So many connections wait: others are read in small pieces, because each piece may have to be kept. */
+enum { MANY_WAIT = 64, READ_SMALL = 16 << 10 };
 
 void peer_from_sockaddr(struct peer *p, const void *sockaddr)
 {
@@ -73,6 +78,7 @@ struct conn *conn_new(struct endpoint *ep, int fd, const struct peer *peer, bool
     c->seen_ms = loop_mono_ms(ep->loop);
     list_init(&c->dirty);
     list_init(&c->later);
+    list_init(&c->wait);
     list_init(&c->calls);
     c->readable = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, c);
     c->writable = event_new(base, fd, EV_WRITE, on_writable, c);
@@ -98,6 +104,16 @@ undo_fd:
     return NULL;
 }
 
+/* True: it waited. */
+static bool stop_waiting(struct conn *c)
+{
+    if (list_empty(&c->wait))
+        return false;
+    list_remove(&c->wait);
+    c->ep->stats.waiting--;
+    return true;
+}
+
 void conn_close(struct conn *c, enum mq_err err, const char *why)
 {
     if (c->state == CONN_CLOSED)
@@ -110,6 +126,7 @@ void conn_close(struct conn *c, enum mq_err err, const char *why)
     event_del(c->writable);
     list_remove(&c->dirty);
     list_remove(&c->later);
+    stop_waiting(c);
     list_remove(&c->node);
     list_push_back(&c->ep->dead, &c->node);
     hashmap_remove(&c->ep->by_id, &c->by_id);
@@ -157,6 +174,7 @@ static void doom(struct conn *c, enum mq_err err, const char *why)
     event_del(c->readable);
     event_del(c->writable);
     list_remove(&c->dirty);
+    stop_waiting(c);
     buf_free(&c->out);
     c->out_at = 0;
     endpoint_later(c);
@@ -249,9 +267,11 @@ bool conn_flush(struct conn *c)
         event_del(c->readable);
     } else if (c->paused && left < LOW_WATER) {
         c->paused = false;
-        event_add(c->readable, NULL);
-        if (c->in.n > 0)
-            endpoint_later(c);
+        if (list_empty(&c->wait)) {
+            event_add(c->readable, NULL);
+            if (c->in.n > 0)
+                endpoint_later(c);
+        }
     }
     return left == 0;
 }
@@ -280,8 +300,8 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 
 /* ---- input ---- */
 
-/* Processes complete frames of [p, p + n) within the budget, and none for a peer that has enough to read. Returns the bytes used; *more: a
- * complete frame was left over. */
+/* Processes complete frames of [p, p + n) within the budget, and none for a peer that has enough to read or must wait. Returns the bytes
+ * used; *more: a complete frame was left over. */
 static size_t take_frames(struct conn *c, const uint8_t *p, size_t n, bool *more)
 {
     size_t used = 0;
@@ -305,7 +325,10 @@ static size_t take_frames(struct conn *c, const uint8_t *p, size_t n, bool *more
             *more = true;
             break;
         }
-        endpoint_frame(c, slice_make(p + used + 4, len));
+        if (!endpoint_frame(c, slice_make(p + used + 4, len))) {
+            *more = true;
+            break;
+        }
         used += 4 + (size_t)len;
     }
     return used;
@@ -349,10 +372,12 @@ static ssize_t fill(struct conn *c, void *to, size_t room)
     return n;
 }
 
+static size_t read_max(const struct endpoint *ep) { return ep->stats.waiting < MANY_WAIT ? READ_MAX : READ_SMALL; }
+
 /* The rest of a frame whose beginning is in `in`: read straight behind it, no more than doubles what is there. */
 static void read_on(struct conn *c)
 {
-    size_t room = c->in.n < READ_MAX / 4 ? READ_MAX / 4 : c->in.n;
+    size_t least = read_max(c->ep) / 4, room = c->in.n < least ? least : c->in.n;
     uint8_t *at = buf_room(&c->in, room);
     if (at == NULL) {
         conn_close(c, MQ_ENOMEM, "out of memory for its input");
@@ -369,20 +394,21 @@ static void serve(struct conn *c)
     list_remove(&c->later);
     if (c->in.n > 0) {
         more = take_from_in(c);
+        c->waited_ms = 0;
         if (!more && !c->eof && c->state == CONN_OPEN && c->in.n > 0) {
             read_on(c);
             if (c->state == CONN_OPEN && c->in.n > 0)
                 more = take_from_in(c);
         }
     } else if (!c->eof) {
-        ssize_t n = fill(c, c->ep->scratch, READ_MAX);
+        ssize_t n = fill(c, c->ep->scratch, read_max(c->ep));
         if (n > 0) {
             size_t used = take_frames(c, c->ep->scratch, (size_t)n, &more);
             if (c->state == CONN_OPEN && c->doom == MQ_OK && used < (size_t)n)
                 keep(c, c->ep->scratch + used, (size_t)n - used);
         }
     }
-    if (c->state != CONN_OPEN || c->doom != MQ_OK)
+    if (c->state != CONN_OPEN || c->doom != MQ_OK || !list_empty(&c->wait))
         return;
     if (more) {
         endpoint_later(c); /* the rest in the next turn: one peer can't starve the others */
@@ -405,6 +431,44 @@ void conn_later(struct conn *c)
     list_remove(&c->later);
     if (c->doom != MQ_OK)
         conn_close(c, c->doom, c->doom_why);
-    else if (!c->paused)
+    else if (!c->paused && list_empty(&c->wait))
         serve(c);
+}
+
+void conn_wait(struct conn *c)
+{
+    c->wait_ms = loop_mono_ms(c->ep->loop);
+    event_del(c->readable);
+    list_push_back(&c->ep->waiting, &c->wait);
+    c->ep->stats.waiting++;
+    c->ep->stats.waits++;
+}
+
+bool conn_go_on(struct conn *c)
+{
+    struct endpoint *ep = c->ep;
+    int64_t since = c->wait_ms, now = loop_mono_ms(ep->loop);
+    uint64_t before = ep->stats.frames_in;
+    stop_waiting(c);
+    c->seen_ms = c->part_ms = now;
+    if (!c->paused) { /* else it has enough to read: conn_flush() goes on with it */
+        c->waited_ms = now > since ? now - since : 1;
+        serve(c);
+        c->waited_ms = 0;
+    }
+    if (c->state != CONN_OPEN || c->doom != MQ_OK)
+        return true;
+    if (list_empty(&c->wait)) {
+        if (!c->paused)
+            event_add(c->readable, NULL);
+    } else if (ep->stats.frames_in == before) {
+        list_remove(&c->wait);
+        list_push_front(&ep->waiting, &c->wait);
+        c->wait_ms = since;
+        ep->stats.waits--;
+        return false;
+    }
+    if (ep->stats.frames_in != before && ep->events.resumed != NULL)
+        ep->events.resumed(ep->events.ctx, &c->peer, now - since);
+    return true;
 }

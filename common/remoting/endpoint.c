@@ -36,6 +36,7 @@ enum mq_err endpoint_init(struct endpoint *ep, struct loop *l, const char *area)
     list_init(&ep->conns);
     list_init(&ep->dirty);
     list_init(&ep->later);
+    list_init(&ep->waiting);
     list_init(&ep->dead);
     ep->outbox = (struct outbox){.ctx = ep, .finish = out_finish, .oneway = out_oneway, .call = out_call, .close = out_close};
     loop_timer_init(&ep->call_timer, l, on_call_timer, ep);
@@ -148,11 +149,12 @@ static void send_reply(struct conn *c, const struct ticket *to, const struct rep
     conn_sent(c);
 }
 
-static void requested(struct conn *c, const struct command *cmd)
+/* False: it must wait. */
+static bool requested(struct conn *c, const struct command *cmd)
 {
     struct endpoint *ep = c->ep;
     struct request rq = {.cmd = cmd, .peer = &c->peer, .arena = &ep->arena, .now_ms = loop_now_ms(ep->loop),
-                         .ticket = {c->peer.conn_id, cmd->opaque, cmd->serialize, (cmd->flag & COMMAND_ONEWAY) != 0}};
+                         .waited_ms = c->waited_ms, .ticket = {c->peer.conn_id, cmd->opaque, cmd->serialize, (cmd->flag & COMMAND_ONEWAY) != 0}};
     struct request_route *route = route_of(ep, cmd->code);
     reply_clear(&ep->reply);
     enum handled how = HANDLED_NOW;
@@ -167,13 +169,14 @@ static void requested(struct conn *c, const struct command *cmd)
         send_reply(c, &rq.ticket, &ep->reply);
     if (ep->reply.body.cap > (size_t)1 << 20) /* one large answer must not stay for ever */
         buf_free(&ep->reply.body);
+    return how != HANDLED_WAIT;
 }
 
-void endpoint_frame(struct conn *c, struct slice frame)
+bool endpoint_frame(struct conn *c, struct slice frame)
 {
     struct command cmd;
     struct fault why;
-    c->ep->stats.frames_in++;
+    bool taken = true;
     enum mq_err err = command_decode(frame, &c->ep->arena, &cmd, &why);
     if (err != MQ_OK) {
         char text[256];
@@ -181,9 +184,14 @@ void endpoint_frame(struct conn *c, struct slice frame)
     } else if (cmd.flag & COMMAND_RESPONSE) {
         answered(c, &cmd);
     } else {
-        requested(c, &cmd);
+        taken = requested(c, &cmd);
     }
     arena_reset(&c->ep->arena);
+    if (taken)
+        c->ep->stats.frames_in++;
+    else
+        conn_wait(c);
+    return taken;
 }
 
 /* ---- calls ---- */
@@ -323,6 +331,23 @@ static void on_later(evutil_socket_t fd, short what, void *arg)
         conn_later(CONTAINER_OF(now.next, struct conn, later));
 }
 
+/* Who must wait ends it: all wait for the same. So the first always gets what there is, and who got something lets the others go first. */
+bool endpoint_resume(struct endpoint *ep)
+{
+    bool moved = false;
+    while (!list_empty(&ep->waiting)) {
+        struct conn *c = CONTAINER_OF(ep->waiting.next, struct conn, wait);
+        if (!conn_go_on(c))
+            break;
+        moved = true;
+        if (!list_empty(&c->wait))
+            break;
+    }
+    if (moved && !list_empty(&ep->waiting))
+        event_active(ep->later_event, EV_TIMEOUT, 1);
+    return moved;
+}
+
 void endpoint_watch_idle(struct endpoint *ep)
 {
     if (!heap_has(&ep->idle_timer.node))
@@ -333,6 +358,9 @@ void endpoint_watch_idle(struct endpoint *ep)
  * (test: unit/remoting/server) */
 static bool drips(const struct conn *c, int64_t now) { return c->in.n > 0 && !c->paused && now - c->part_ms > c->ep->idle_ms; }
 
+/* Nor is it silence when we do not listen. */
+static bool is_idle(const struct conn *c, int64_t now) { return list_empty(&c->wait) && (now - c->seen_ms > c->ep->idle_ms || drips(c, now)); }
+
 static void on_idle_timer(void *arg) /* coarse: within a quarter of the time; no timer while nobody is connected */
 {
     struct endpoint *ep = arg;
@@ -341,7 +369,7 @@ static void on_idle_timer(void *arg) /* coarse: within a quarter of the time; no
     LIST_EACH(it, &ep->conns)
     {
         struct conn *c = CONTAINER_OF(it, struct conn, node);
-        if (now - c->seen_ms > ep->idle_ms || drips(c, now))
+        if (is_idle(c, now))
             buf_put(&idle, &c->peer.conn_id, sizeof c->peer.conn_id);
     }
     for (size_t at = 0; at < idle.n; at += sizeof(uint64_t)) {

@@ -15,6 +15,7 @@ struct conn {
     struct list node;   /* in endpoint.conns, then in endpoint.dead */
     struct list dirty;  /* in endpoint.dirty while there is output to try */
     struct list later;  /* in endpoint.later: its budget left frames over, or it shall be closed */
+    struct list wait;   /* in endpoint.waiting: a processor wants its next request later, see HANDLED_WAIT */
     struct list calls;  /* of struct call: waiting for the peer's answer */
     struct hash_node by_id;
     struct endpoint *ep;
@@ -32,6 +33,8 @@ struct conn {
     size_t out_at;
     int64_t seen_ms;    /* monotonic: last read or write that moved something */
     int64_t part_ms;    /* monotonic: since when the frame at the head of `in` is not whole */
+    int64_t wait_ms;    /* monotonic: since when it waits */
+    int64_t waited_ms;  /* while what waited is processed: how long it did */
     struct peer peer;
     void *link;         /* a caller's: its entry in the table of addresses */
 };
@@ -60,6 +63,7 @@ struct endpoint {
     bool closes_slow; /* a server's: who lets output pile up is closed; a caller refuses the request instead */
 
     struct list conns, dirty, later, dead;
+    struct list waiting;          /* in the order in which they began to wait */
     struct hashmap by_id, by_opaque;
     struct conn *last;            /* the one found last by its id: answers leave in order, many to one peer */
     struct heap calls;
@@ -87,6 +91,7 @@ enum mq_err endpoint_route(struct endpoint *ep, const struct request_route *rout
 
 /* Takes the descriptor. connecting: it becomes open when it is writable without error. NULL: out of memory, fd is closed. */
 struct conn *conn_new(struct endpoint *ep, int fd, const struct peer *peer, bool connecting);
+bool endpoint_resume(struct endpoint *ep); /* server_resume() */
 void conn_close(struct conn *c, enum mq_err err, const char *why); /* freed at the end of the turn; why: logged when not NULL */
 struct conn *endpoint_conn(struct endpoint *ep, uint64_t conn_id); /* NULL when gone */
 /* Where output goes; it is written at the end of the turn. NULL: closed or closing. */

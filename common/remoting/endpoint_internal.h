@@ -6,10 +6,13 @@
 enum { READ_MAX = 256 * 1024 }; /* bytes of one read */
 
 void conn_free_dead(struct conn *c);
-void endpoint_frame(struct conn *c, struct slice frame);          /* a complete frame without its length word */
+/* A complete frame without its length word. False: it must wait, and so does c now. */
+bool endpoint_frame(struct conn *c, struct slice frame);
 void endpoint_malformed(struct conn *c, const char *why);         /* counts, logs within a rate, closes */
 void endpoint_fail_calls(struct endpoint *ep, struct list *calls, enum mq_err err, const struct fault *why);
 void endpoint_watch_idle(struct endpoint *ep);
 void endpoint_later(struct conn *c);                              /* conn_later() in the next turn */
 void conn_later(struct conn *c);
+void conn_wait(struct conn *c);                                   /* no more of it is read or processed until conn_go_on() */
+bool conn_go_on(struct conn *c);                                  /* false: it waits again, and nothing was processed */
 #endif

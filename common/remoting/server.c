@@ -165,6 +165,12 @@ undo_alloc:
 enum mq_err server_route(struct server *s, const struct request_route *routes, size_t n) { return endpoint_route(&s->ep, routes, n); }
 uint16_t server_port(const struct server *s, unsigned i) { return i < s->n_listeners ? s->listeners[i].port : 0; }
 const struct outbox *server_outbox(struct server *s) { return &s->ep.outbox; }
+bool server_resume(struct server *s) { return endpoint_resume(&s->ep); }
+
+int64_t server_waits_since(const struct server *s)
+{
+    return list_empty(&s->ep.waiting) ? INT64_MAX : CONTAINER_OF(s->ep.waiting.next, const struct conn, wait)->wait_ms;
+}
 
 void server_stop_accepting(struct server *s)
 {

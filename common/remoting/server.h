@@ -25,10 +25,12 @@ struct server_events { /* NULL members allowed */
     void *ctx;
     void (*opened)(void *ctx, const struct peer *peer);
     void (*closed)(void *ctx, const struct peer *peer); /* after all frames received before were processed */
+    void (*resumed)(void *ctx, const struct peer *peer, int64_t waited_ms); /* a request that had to wait was processed */
 };
 struct server_stats {
     uint64_t connections, accepted, frames_in, bytes_in, bytes_out, malformed, refused;
     int64_t reply_backlog_bytes;
+    uint64_t waiting, waits; /* connections whose next request waits now; how often one began to */
 };
 struct server;
 
@@ -43,6 +45,11 @@ enum mq_err server_route(struct server *s, const struct request_route *routes, s
 uint16_t server_port(const struct server *s, unsigned i);  /* the real port of cfg->ports[i] */
 const struct outbox *server_outbox(struct server *s);      /* valid until server_free() */
 void server_stop_accepting(struct server *s);
+/* Tries the connections of HANDLED_WAIT again, in the order in which they began to wait, until one must wait again: its place is the first when it
+ * got nowhere, the last else. Call it inside a turn, when what they wait for has moved or a wait is over; never from a processor.
+ * True: something was processed, and if somebody still waits, another turn follows at once. */
+bool server_resume(struct server *s);
+int64_t server_waits_since(const struct server *s); /* monotonic: the first one's beginning; INT64_MAX: nobody waits */
 void server_get_stats(const struct server *s, struct server_stats *out);
 void server_free(struct server *s); /* writes what is queued as far as the sockets take it, closes all; NULL allowed */
 #endif

@@ -29,7 +29,7 @@ static void on_closed(void *ctx, const struct peer *p)
     closed++;
     handled_at_close = handled;
 }
-static const struct server_events events = {NULL, on_opened, on_closed};
+static const struct server_events events = {.opened = on_opened, .closed = on_closed};
 
 static enum handled echo(void *ctx, const struct request *rq, struct reply *out)
 {
