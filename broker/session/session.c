@@ -224,9 +224,13 @@ static bool same_wish(const struct subscription *a, const struct subscription *b
     return strcmp(a->sub_string, b->sub_string) == 0 && strcmp(a->expression_type, b->expression_type) == 0;
 }
 
+/* The clock of intervals. */
+static int64_t steady(const struct sessions *s, int64_t now_ms) { return s->listener.mono_ms ? s->listener.mono_ms(s->listener.ctx) : now_ms; }
+
 /* Member m overwrites or removes what another connection, still in the group, had asked for. */
 static void mismatch(struct sessions *s, struct consumer_group *g, const struct subscription *old, const struct member *m, int64_t now_ms)
 {
+    now_ms = steady(s, now_ms);
     if (old->conn_id == m->client.conn_id || (g->mismatch_ms && now_ms - g->mismatch_ms < MISMATCH_EVERY_MS))
         return;
     LIST_EACH (it, &g->clients) {
@@ -352,7 +356,7 @@ static void stay(struct sessions *s, struct session_conn *c, int64_t now_ms)
 
 static void seen(struct sessions *s, struct session_conn *c, int64_t now_ms)
 {
-    c->seen_ms = s->listener.mono_ms ? s->listener.mono_ms(s->listener.ctx) : now_ms;
+    c->seen_ms = steady(s, now_ms);
     list_remove(&c->seen_node);
     list_push_back(&s->by_seen, &c->seen_node);
 }

@@ -64,7 +64,7 @@ struct producer_group {
 };
 struct session_listener {
     void *ctx;
-    int64_t (*mono_ms)(void *ctx); /* a clock that never jumps, for silence; NULL: now_ms is one */
+    int64_t (*mono_ms)(void *ctx); /* a clock that never jumps, for silence and intervals; NULL: now_ms is one */
     void (*members_changed)(void *ctx, struct consumer_group *g); /* somebody came or left, or topics were added or removed: 40 to all in g */
     void (*group_seen)(void *ctx, struct slice group, bool unit_mode); /* a consumer group's heartbeat: make its config and retry topic */
     /* client_b wants another thing of topic than client_a, which is still here: at most once a minute and group */

@@ -228,6 +228,33 @@ Test(session, who_is_silent_for_longer_than_the_limit_is_forgotten_and_handed_ov
     cr_assert(n_expired == 3);
 }
 
+/* ---- somebody sets the clock ---- */
+static int64_t steady_ms;
+static int64_t steady(void *ctx) { return (void)ctx, steady_ms; }
+
+Test(session, silence_and_minutes_go_by_the_clock_that_does_not_jump)
+{
+    const struct session_listener l = {.mono_ms = steady, .subscription_mismatch = note_mismatch};
+    const int64_t day_ms = 86400000, wall = 1700000000000;
+    stop();
+    cr_assert(sessions_new(&l, &s) == MQ_OK);
+    steady_ms = 1000;
+    beat_consumer(1, "a", "g", SUB("t", "TagA", "1"), wall);
+    steady_ms = 2000;
+    beat_consumer(2, "b", "g", SUB("t", "TagB", "2"), wall);
+    expect_notes("mismatch g a b t ");
+    steady_ms = 3000;
+    beat_consumer(1, "a", "g", SUB("t", "TagA", "3"), wall + day_ms);
+    expect_notes(""); /* a day later, but the same minute */
+    steady_ms = 62000;
+    beat_consumer(2, "b", "g", SUB("t", "TagB", "4"), wall - day_ms);
+    expect_notes("mismatch g a b t "); /* a day earlier, and a minute later */
+    sessions_expire(s, 123000, 120000, on_expired, NULL);
+    cr_assert(n_expired == 0);
+    sessions_expire(s, 123001, 120000, on_expired, NULL);
+    cr_assert(n_expired == 1 && expired[0] == 1);
+}
+
 /* ---- wrong bodies ---- */
 static void refuse(const char *body, enum mq_err err, const char *words)
 {
