@@ -60,6 +60,7 @@ static enum mq_err identity_open(struct broker *b, struct fault *why)
     long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
     b->core.memory_bytes = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
     b->core.boot_ms = clock_wall_ms();
+    b->core.boot_mono_ms = clock_mono_ms();
     if (getrandom(&b->core.random, sizeof b->core.random, 0) != (ssize_t)sizeof b->core.random || b->core.random == 0)
         b->core.random = (uint64_t)clock_mono_us() | 1;
     address_text(c->broker_ip1, c->listen_port, b->addr, sizeof b->addr);
@@ -95,7 +96,7 @@ static enum mq_err store_open(struct broker *b, struct fault *why)
     if (err == MQ_OK)
         err = exec_new(b->loop, &b->exec, why);
     if (err == MQ_OK)
-        err = message_store_open(&s, &b->io, exec_store(b->exec), &listener, b->core.boot_ms, &b->core.store, why);
+        err = message_store_open(&s, &b->io, exec_store(b->exec), &listener, b->core.boot_mono_ms, &b->core.store, why);
     if (err != MQ_OK)
         return err;
     struct store_figures f;
@@ -212,7 +213,7 @@ static enum mq_err open_all(struct broker *b, struct fault *why)
 {
     static enum mq_err (*const steps[])(struct broker *, struct fault *) = {identity_open, store_open,   tables_open,
                                                                             listen_on,     waiters_open, registrar_open};
-    enum mq_err err = stats_new(b->config.cluster_name, clock_wall_ms(), &b->core.stats);
+    enum mq_err err = stats_new(b->config.cluster_name, clock_wall_ms(), clock_mono_ms(), &b->core.stats);
     if (err != MQ_OK)
         return fault_set(why, err, 0, "statistics");
     for (size_t i = 0; err == MQ_OK && i < sizeof steps / sizeof *steps; i++)
@@ -273,7 +274,7 @@ void broker_close(struct broker *b)
     groups_close(c->groups);
     topics_close(c->topics);
     if (c->store)
-        message_store_close(c->store, clock_wall_ms());
+        message_store_close(c->store, clock_mono_ms());
     caller_free(b->caller);
     registrar_free(b->registrar);
     broker_drop_unanswered(b);

@@ -36,7 +36,7 @@ static void arm_store(struct broker *b, int64_t in_ms)
 static void on_store_timer(void *arg)
 {
     struct broker *b = arg;
-    int64_t in_ms = message_store_tick(b->core.store, loop_now_ms(b->loop));
+    int64_t in_ms = message_store_tick(b->core.store, (struct store_now){loop_now_ms(b->loop), loop_mono_ms(b->loop)});
     arm_store(b, in_ms < STORE_PAUSE_MS ? STORE_PAUSE_MS : in_ms); /* it says 1 while a worker is busy with what is due */
 }
 
@@ -44,10 +44,10 @@ static void at_store(void *arg)
 {
     struct broker *b = arg;
     b->wrote = false;
-    message_store_turn(b->core.store, loop_now_ms(b->loop));
+    message_store_turn(b->core.store, loop_mono_ms(b->loop));
     if (send_hold_count(b->core.hold)) {
         send_hold_run(b->core.hold, loop_now_ms(b->loop));
-        message_store_turn(b->core.store, loop_now_ms(b->loop)); /* what was just put is answered in this turn */
+        message_store_turn(b->core.store, loop_mono_ms(b->loop)); /* what was just put is answered in this turn */
     }
     if (b->wrote && b->store_due_ms > after(b, STORE_SOON_MS))
         arm_store(b, STORE_SOON_MS);
@@ -85,7 +85,7 @@ static void on_chores(void *arg)
 {
     struct broker *b = arg;
     sessions_expire(b->core.sessions, loop_mono_ms(b->loop), CLIENT_SILENT_MS, close_silent, b);
-    stats_sample(b->core.stats, loop_now_ms(b->loop));
+    stats_sample(b->core.stats, loop_now_ms(b->loop), loop_mono_ms(b->loop));
     topics_retry_save(b->core.topics);
     groups_retry_save(b->core.groups);
 }

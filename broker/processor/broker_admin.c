@@ -124,11 +124,11 @@ static void write_pools(struct jw *w, const struct broker_context *c)
     kv_i64(w, "remainTransientStoreBufferNumbs", INT32_MAX); /* what Apache says without such a pool */
 }
 
-static void write_store(struct jw *w, struct broker_context *c, int64_t now_ms)
+static void write_store(struct jw *w, struct broker_context *c)
 {
     struct store_figures f;
     char text[512], a[32], b[32];
-    int64_t up = now_ms > c->boot_ms ? (now_ms - c->boot_ms) / 1000 : 0;
+    int64_t up = (c->mono_ms(c->broker) - c->boot_mono_ms) / 1000;
     message_store_figures(c->store, &f);
     kv_i64(w, "bootTimestamp", c->boot_ms);
     snprintf(text, sizeof text, "[ %" PRId64 " days, %" PRId64 " hours, %" PRId64 " minutes, %" PRId64 " seconds ]", up / 86400,
@@ -166,6 +166,7 @@ static void write_schedule(struct jw *w, struct broker_context *c)
 
 static enum handled runtime_info(void *ctx, const struct request *rq, struct reply *out)
 {
+    (void)rq;
     struct broker_context *c = ctx;
     struct jw w = jw_over(&out->body, false);
     jw_object(&w);
@@ -176,7 +177,7 @@ static enum handled runtime_info(void *ctx, const struct request *rq, struct rep
     kv_i64(&w, "startAcceptSendRequestTimeStamp", c->config->start_accept_send_ms);
     write_totals(&w, c);
     write_pools(&w, c);
-    write_store(&w, c, rq->now_ms);
+    write_store(&w, c);
     write_schedule(&w, c);
     jw_end_object(&w);
     jw_end_object(&w);
@@ -234,7 +235,7 @@ static enum handled clean(void *ctx, const struct request *rq, struct reply *out
     struct broker_context *c = ctx;
     (void)out;
     log_info("admin", "expired files are deleted by request addr=%s", rq->peer->addr);
-    message_store_clean_now(c->store, rq->now_ms);
+    message_store_clean_now(c->store, (struct store_now){rq->now_ms, c->mono_ms(c->broker)});
     return HANDLED_NOW;
 }
 

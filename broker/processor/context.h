@@ -19,7 +19,7 @@ struct broker_context {
     struct send_hold *hold;                   /* sends that wait for room in the store */
     struct stats *stats;
     const struct outbox *outbox;
-    int64_t boot_ms;
+    int64_t boot_ms, boot_mono_ms;            /* the start by the wall clock, and by the one that uptime goes by */
     struct data_version config_version;       /* of what 25 changed since the start */
     int64_t (*now_ms)(const void *broker);    /* wall clock of this turn, for what no request started */
     int64_t (*mono_ms)(const void *broker);   /* the clock of deadlines */

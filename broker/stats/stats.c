@@ -154,53 +154,53 @@ void stats_remove_topic(struct stats *s, struct slice topic) { remove_where(s, f
 void stats_remove_group(struct stats *s, struct slice group) { remove_where(s, true, group); }
 
 /* ---- samples ---- */
-static uint32_t add_point(struct point *p, uint32_t n, uint32_t max, const struct item *it, int64_t now_ms, int64_t period_ms)
+static uint32_t add_point(struct point *p, uint32_t n, uint32_t max, const struct item *it, int64_t mono_ms, int64_t period_ms)
 {
     if (n == 0)
-        p[n++] = (struct point){.at_ms = now_ms - period_ms};
+        p[n++] = (struct point){.at_ms = mono_ms - period_ms};
     if (n == max)
         memmove(p, p + 1, --n * sizeof *p);
-    p[n++] = (struct point){now_ms, it->value, it->times};
+    p[n++] = (struct point){mono_ms, it->value, it->times};
     return n;
 }
 
-static void sample_item(struct item *it, int64_t now_ms, bool hour, bool day)
+static void sample_item(struct item *it, int64_t mono_ms, bool hour, bool day)
 {
-    it->n_minute = add_point(it->minute, it->n_minute, MINUTE_POINTS, it, now_ms, SAMPLE_MS);
+    it->n_minute = add_point(it->minute, it->n_minute, MINUTE_POINTS, it, mono_ms, SAMPLE_MS);
     if (!hour && !day)
         return;
     if (it->history == NULL && (it->history = mem_zalloc(sizeof *it->history)) == NULL)
         return;
     if (hour)
-        it->history->n_hour = add_point(it->history->hour, it->history->n_hour, HOUR_POINTS, it, now_ms, SAMPLE_MS * SAMPLES_PER_HOUR_POINT);
+        it->history->n_hour = add_point(it->history->hour, it->history->n_hour, HOUR_POINTS, it, mono_ms, SAMPLE_MS * SAMPLES_PER_HOUR_POINT);
     if (day)
-        it->history->n_day = add_point(it->history->day, it->history->n_day, DAY_POINTS, it, now_ms, SAMPLE_MS * SAMPLES_PER_DAY_POINT);
+        it->history->n_day = add_point(it->history->day, it->history->n_day, DAY_POINTS, it, mono_ms, SAMPLE_MS * SAMPLES_PER_DAY_POINT);
 }
 
-static int day_of(int64_t now_ms)
+static int day_of(int64_t wall_ms)
 {
-    time_t t = (time_t)(now_ms / 1000);
+    time_t t = (time_t)(wall_ms / 1000);
     struct tm tm;
     return localtime_r(&t, &tm) ? tm.tm_year * 366 + tm.tm_yday : 0;
 }
 
-static void add_rates(struct stats *s, int64_t now_ms)
+static void add_rates(struct stats *s, int64_t mono_ms)
 {
     if (s->n_rates == RATE_POINTS)
         memmove(s->rates, s->rates + 1, --s->n_rates * sizeof *s->rates);
     struct rate_point *p = &s->rates[s->n_rates++];
-    p->at_ms = now_ms;
+    p->at_ms = mono_ms;
     memcpy(p->total, s->total, sizeof p->total);
 }
 
-void stats_sample(struct stats *s, int64_t now_ms)
+void stats_sample(struct stats *s, int64_t wall_ms, int64_t mono_ms)
 {
     s->samples++;
     bool hour = s->samples % SAMPLES_PER_HOUR_POINT == 0, day = s->samples % SAMPLES_PER_DAY_POINT == 0;
     for (struct hash_node *n = hashmap_first(&s->items); n; n = hashmap_next(&s->items, n))
-        sample_item(item_of(n), now_ms, hour, day);
-    add_rates(s, now_ms);
-    int morning = day_of(now_ms);
+        sample_item(item_of(n), mono_ms, hour, day);
+    add_rates(s, mono_ms);
+    int morning = day_of(wall_ms);
     if (morning != s->morning) {
         s->morning = morning;
         memcpy(s->yesterday, s->today, sizeof s->yesterday);
@@ -290,7 +290,7 @@ void stats_rate_text(const struct stats *s, enum stat_rate r, char *out, size_t 
 }
 
 /* ---- life ---- */
-enum mq_err stats_new(const char *cluster_name, int64_t now_ms, struct stats **out)
+enum mq_err stats_new(const char *cluster_name, int64_t wall_ms, int64_t mono_ms, struct stats **out)
 {
     struct stats *s = mem_zalloc(sizeof *s);
     char *cluster = mem_strdup(cluster_name);
@@ -300,8 +300,8 @@ enum mq_err stats_new(const char *cluster_name, int64_t now_ms, struct stats **o
         return MQ_ENOMEM;
     }
     s->cluster = cluster;
-    s->morning = day_of(now_ms);
-    add_rates(s, now_ms);
+    s->morning = day_of(wall_ms);
+    add_rates(s, mono_ms);
     *out = s;
     return MQ_OK;
 }

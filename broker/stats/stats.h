@@ -11,11 +11,11 @@ enum stat_name { STAT_TOPIC_PUT_NUMS, STAT_TOPIC_PUT_SIZE, STAT_GROUP_GET_NUMS, 
                  STAT_BROKER_GET_NUMS, STAT_GROUP_GET_LATENCY, STAT_NAMES };
 enum { STATS_KEY_MAX = 512 }; /* bytes of a key; what is longer is not counted */
 struct stats;
-enum mq_err stats_new(const char *cluster_name, int64_t now_ms, struct stats **out);
+enum mq_err stats_new(const char *cluster_name, int64_t wall_ms, int64_t mono_ms, struct stats **out);
 void stats_free(struct stats *s); /* NULL allowed */
 /* Cheap enough for every request: one hash look-up. group.n == 0 where the name has none; BROKER_* have neither. */
 void stats_add(struct stats *s, enum stat_name name, struct slice topic, struct slice group, int64_t value, int64_t times);
-void stats_sample(struct stats *s, int64_t now_ms); /* every 10 s */
+void stats_sample(struct stats *s, int64_t wall_ms, int64_t mono_ms); /* every 10 s; the wall clock tells midnight, rates go by the other */
 /* Body of 315, or false when there is no such item. */
 bool stats_encode(const struct stats *s, struct slice name, struct slice key, struct buf *out);
 double stats_tps_of_minute(const struct stats *s, enum stat_name name, struct slice topic, struct slice group); /* 0 when there is no such item */

@@ -59,10 +59,10 @@ void commit_log_forget(struct commit_log *log); /* the batch: empties it */
 void commit_log_trim(struct commit_log *log);   /* gives the batch's memory back when nothing was put since the last call */
 
 /* ---- flushing ---- */
-void commit_log_pump(struct commit_log *log, int64_t now_ms); /* submits a flush when one is due and none is under way */
+void commit_log_pump(struct commit_log *log, int64_t mono_ms); /* submits a flush when one is due and none is under way */
 enum mq_err commit_log_flush_now(struct commit_log *log);     /* on this thread; no work may be under way */
 /* ms until commit_log_pump() has something to do; INT64_MAX: after the next write. */
-int64_t commit_log_due(const struct commit_log *log, int64_t now_ms);
+int64_t commit_log_due(const struct commit_log *log, int64_t mono_ms);
 
 /* ---- reading ---- */
 /* n bytes of one file below `written`. n, or -ENOENT: not (or no longer) there; -EAGAIN: not in memory (only with !may_block); else -errno. */

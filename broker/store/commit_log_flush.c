@@ -135,21 +135,21 @@ static bool take_files(struct commit_log *log, struct log_flush *f)
     return true;
 }
 
-static bool sync_due(const struct commit_log *log, int64_t now_ms)
+static bool sync_due(const struct commit_log *log, int64_t mono_ms)
 {
     uint64_t behind = commit_log_written(log) - commit_log_flushed(log);
     if (behind == 0)
         return false;
-    return log->sync_flush || behind >= LOG_FLUSH_EARLY || now_ms - log->synced_at_ms >= log->flush_interval_ms || now_ms < log->synced_at_ms;
+    return log->sync_flush || behind >= LOG_FLUSH_EARLY || mono_ms - log->synced_at_ms >= log->flush_interval_ms;
 }
 
 /* The file behind the one being written: wanted when half of that is used, or when somebody waits. */
-static bool make_due(const struct commit_log *log, int64_t now_ms)
+static bool make_due(const struct commit_log *log, int64_t mono_ms)
 {
     bool half = log_file_of(log, log->end) + log->file_size >= commit_log_limit(log) && log->end % log->file_size > log->file_size / 2;
     if (!log->want_make && !half)
         return false;
-    return log->no_room.err == MQ_OK || now_ms >= log->make_retry_ms || log->make_retry_ms - now_ms > LOG_MAKE_RETRY_MS;
+    return log->no_room.err == MQ_OK || mono_ms >= log->make_retry_ms;
 }
 
 static void take_hint(struct commit_log *log, struct log_flush *f)
@@ -183,14 +183,14 @@ static void take_zeros(struct commit_log *log, struct log_flush *f)
         f->zero_fd = log_fd(log, written, true);
 }
 
-void commit_log_pump(struct commit_log *log, int64_t now_ms)
+void commit_log_pump(struct commit_log *log, int64_t mono_ms)
 {
     struct log_flush *f = &log->flush;
     owner_assert(&log->owner);
     if (f->busy || log->failed.err != MQ_OK)
         return;
-    f->sync = sync_due(log, now_ms) && take_files(log, f);
-    f->make = make_due(log, now_ms);
+    f->sync = sync_due(log, mono_ms) && take_files(log, f);
+    f->make = make_due(log, mono_ms);
     take_hint(log, f);
     f->zero_fd = -1;
     if (f->sync)
@@ -198,10 +198,10 @@ void commit_log_pump(struct commit_log *log, int64_t now_ms)
     if (!f->sync && !f->make && f->hint_fd < 0)
         return;
     if (f->sync)
-        log->synced_at_ms = now_ms;
+        log->synced_at_ms = mono_ms;
     if (f->make) {
         f->make_off = commit_log_limit(log);
-        log->make_retry_ms = now_ms + LOG_MAKE_RETRY_MS;
+        log->make_retry_ms = mono_ms + LOG_MAKE_RETRY_MS;
     }
     f->why.err = MQ_OK;
     f->busy = true;
@@ -210,13 +210,13 @@ void commit_log_pump(struct commit_log *log, int64_t now_ms)
     log->exec->submit(log->exec->ctx, LANE_FLUSH, &f->work);
 }
 
-int64_t commit_log_due(const struct commit_log *log, int64_t now_ms)
+int64_t commit_log_due(const struct commit_log *log, int64_t mono_ms)
 {
     if (log->failed.err != MQ_OK || log->flush.busy)
         return INT64_MAX;
     int64_t due = INT64_MAX;
     if (commit_log_written(log) > commit_log_flushed(log)) {
-        int64_t left = log->synced_at_ms + log->flush_interval_ms - now_ms;
+        int64_t left = log->synced_at_ms + log->flush_interval_ms - mono_ms;
         due = log->sync_flush || left < 0 ? 0 : left;
     }
     if (log->no_room.err != MQ_OK && due > LOG_MAKE_RETRY_MS)

@@ -42,7 +42,7 @@ struct msg_index {
     int64_t next_place;            /* records that start below have been added */
     uint32_t resume_have;          /* of the record at next_place, so many keys are in files already */
     uint64_t after;                /* end of the newest record added */
-    int64_t now_ms, submitted_ms, sync_tried_ms, retry_ms;
+    int64_t mono_ms, submitted_ms, sync_tried_ms, retry_ms;
     int64_t synced_ms;
     bool ticked, busy, failed, limping; /* limping: the last write failed, it will be repeated */
     struct list condemned;         /* files to be unlinked by the next work */
@@ -58,7 +58,6 @@ struct msg_index {
     struct store_work work;
     bool pending;                  /* (lock) nobody has begun with the flight */
     bool want_sync;
-    int64_t work_ms;               /* now_ms of its start */
     struct list doomed;            /* files to be unlinked */
     char sync_path[INDEX_PATH_MAX];
     int64_t sync_ms;               /* synced_ms after it */
@@ -172,11 +171,11 @@ enum mq_err msg_index_open(const struct store_io *io, const struct store_exec *e
 /* ---- writing ---- */
 
 /* Under lock, any thread: what the flight holds goes to files. */
-static void write_flight(struct msg_index *x, int64_t now_ms, struct fault *why)
+static void write_flight(struct msg_index *x, struct fault *why)
 {
     x->pending = false;
     *why = (struct fault){.err = MQ_OK};
-    index_writer_add(&x->writer, x->flight.keys, &x->at, x->flight.n, now_ms, &x->made, why);
+    index_writer_add(&x->writer, x->flight.keys, &x->at, x->flight.n, &x->made, why);
 }
 
 /* Under lock, core: finding goes by what the writer reached. */
@@ -225,7 +224,7 @@ static void note_write(struct msg_index *x, const struct fault *why)
     else if (!bad && x->limping)
         log_info("index", "keys are written again path=%s", x->writer.last ? x->writer.last->path : "");
     x->limping = bad;
-    x->retry_ms = x->now_ms + INDEX_RETRY_MS;
+    x->retry_ms = x->mono_ms + INDEX_RETRY_MS;
 }
 
 /* Core: on this thread; all that waits goes to files. */
@@ -234,12 +233,12 @@ static enum mq_err write_inline(struct msg_index *x, struct fault *why)
     pthread_mutex_lock(&x->lock); /* a work that is under way ends first */
     *why = (struct fault){.err = MQ_OK};
     if (x->at < x->flight.n)
-        write_flight(x, x->now_ms, why);
+        write_flight(x, why);
     x->pending = false;
     publish(x);
     if (why->err == MQ_OK && x->waiting.n > 0) {
         take_off(x);
-        write_flight(x, x->now_ms, why);
+        write_flight(x, why);
         publish(x);
     }
     pthread_mutex_unlock(&x->lock);
@@ -273,7 +272,7 @@ static void work_run(struct store_work *w)
     bool sync = false;
     pthread_mutex_lock(&x->lock);
     if (x->pending)
-        write_flight(x, x->work_ms, &x->write_fault);
+        write_flight(x, &x->write_fault);
     if (x->want_sync && x->writer.last != NULL && x->writer.unsynced) {
         sync = true;
         x->writer.unsynced = false; /* what is written from now on is not in this sync */
@@ -340,11 +339,11 @@ static void submit(struct msg_index *x)
     x->pending = x->at < x->flight.n && !x->failed;
     pthread_mutex_unlock(&x->lock);
     list_splice(&x->doomed, &x->condemned);
-    x->want_sync = !x->failed && x->now_ms - x->sync_tried_ms >= INDEX_SYNC_MS;
+    x->want_sync = !x->failed && x->mono_ms - x->sync_tried_ms >= INDEX_SYNC_MS;
     if (x->want_sync)
-        x->sync_tried_ms = x->now_ms;
+        x->sync_tried_ms = x->mono_ms;
     x->write_fault.err = x->sync_fault.err = MQ_OK;
-    x->submitted_ms = x->work_ms = x->now_ms;
+    x->submitted_ms = x->mono_ms;
     x->busy = true;
     if (x->exec != NULL) {
         x->exec->submit(x->exec->ctx, LANE_CHORE, &x->work);
@@ -362,19 +361,19 @@ static bool unsynced(struct msg_index *x)
     return yes;
 }
 
-void msg_index_tick(struct msg_index *x, int64_t now_ms)
+void msg_index_tick(struct msg_index *x, int64_t mono_ms)
 {
     owner_assert(&x->owner);
     if (!x->ticked)
-        x->sync_tried_ms = now_ms;
+        x->sync_tried_ms = mono_ms;
     x->ticked = true;
-    x->now_ms = now_ms;
+    x->mono_ms = mono_ms;
     if (x->busy)
         return;
-    bool write = x->waiting.n > 0 && (x->waiting.n >= INDEX_BATCH || now_ms - x->submitted_ms >= INDEX_WRITE_MS);
+    bool write = x->waiting.n > 0 && (x->waiting.n >= INDEX_BATCH || mono_ms - x->submitted_ms >= INDEX_WRITE_MS);
     if (x->limping || x->failed)
-        write = x->limping && !x->failed && now_ms >= x->retry_ms;
-    if (write || !list_empty(&x->condemned) || (!x->failed && now_ms - x->sync_tried_ms >= INDEX_SYNC_MS && unsynced(x)))
+        write = x->limping && !x->failed && mono_ms >= x->retry_ms;
+    if (write || !list_empty(&x->condemned) || (!x->failed && mono_ms - x->sync_tried_ms >= INDEX_SYNC_MS && unsynced(x)))
         submit(x);
 }
 

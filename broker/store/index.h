@@ -23,7 +23,7 @@ void msg_index_add_known(struct msg_index *x, const struct message *record, cons
  * newest record in files (0: none), from which on records must be added. */
 uint64_t msg_index_reached(const struct msg_index *x);
 /* Submits a work that writes what waits, when something waits. `tick` from message_store_tick(). */
-void msg_index_tick(struct msg_index *x, int64_t now_ms);
+void msg_index_tick(struct msg_index *x, int64_t mono_ms);
 /* Keys cannot be stored any more, for good (logged once): the next start must begin at msg_index_reached(), clean or not. */
 bool msg_index_failed(const struct msg_index *x);
 /* Places of at most max records, newest file first. May read files (page cache; on the core thread by design: queries are rare). */

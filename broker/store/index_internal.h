@@ -88,7 +88,7 @@ struct index_writer {
     struct index_scratch *scratch;
 };
 /* Writes keys[*at .. n), moving *at by what is in files; files it makes go to the end of `made`. now_ms names new files. */
-enum mq_err index_writer_add(struct index_writer *w, const struct index_key *keys, uint32_t *at, uint32_t n, int64_t now_ms, struct list *made,
+enum mq_err index_writer_add(struct index_writer *w, const struct index_key *keys, uint32_t *at, uint32_t n, struct list *made,
                              struct fault *why);
 void index_writer_close(struct index_writer *w); /* the descriptor only */
 /* A file's bytes and its name. On failure, *lost: something may have been dropped; else it may be tried again. */

@@ -27,14 +27,14 @@ enum mq_err index_fault(struct fault *why, int err, const char *action, const ch
 
 /* ---- writing ---- */
 
-static void name_file(char *path, const struct index_file *last, int64_t now_ms)
+static void name_file(char *path, const struct index_file *last, int64_t first_ms)
 {
-    time_t seconds = (time_t)(now_ms / 1000);
+    time_t seconds = (time_t)(first_ms / 1000);
     struct tm tm;
     char digits[32] = "0";
     if (localtime_r(&seconds, &tm) != NULL) {
         size_t n = strftime(digits, sizeof digits, "%Y%m%d%H%M%S", &tm);
-        snprintf(digits + n, sizeof digits - n, "%03d", (int)(now_ms % 1000));
+        snprintf(digits + n, sizeof digits - n, "%03d", (int)(first_ms % 1000));
     }
     uint64_t name = strtoull(digits, NULL, 10), before = last ? strtoull(last->path + sizeof INDEX_DIR, NULL, 10) : 0;
     snprintf(path, INDEX_PATH_MAX, INDEX_DIR "/%0*" PRIu64, INDEX_NAME_DIGITS, name > before ? name : before + 1);
@@ -55,13 +55,13 @@ static void header_follow(struct index_header *h, const struct index_header *bef
 }
 
 /* Makes the next file; the header of an empty one is not written, as it would say nothing. */
-static enum mq_err next_file(struct index_writer *w, int64_t now_ms, struct list *made, struct fault *why)
+static enum mq_err next_file(struct index_writer *w, int64_t first_ms, struct list *made, struct fault *why)
 {
     const struct store_io *io = &w->io;
     struct index_file *f = mem_zalloc(sizeof *f);
     if (f == NULL)
         return fault_set(why, MQ_ENOMEM, 0, "next index file");
-    name_file(f->path, w->last, now_ms);
+    name_file(f->path, w->last, first_ms);
     f->now.next = 1;
     if (w->last != NULL)
         header_follow(&f->now, &w->last->now);
@@ -100,10 +100,10 @@ enum mq_err index_sync(const struct store_io *io, const char *path, bool *lost, 
 }
 
 /* The descriptor for writing to the last file, and room in it. */
-static enum mq_err ready(struct index_writer *w, int64_t now_ms, struct list *made, struct fault *why)
+static enum mq_err ready(struct index_writer *w, int64_t first_ms, struct list *made, struct fault *why)
 {
     if (w->last == NULL)
-        return next_file(w, now_ms, made, why);
+        return next_file(w, first_ms, made, why);
     if (w->last->now.next >= w->geo.entries) {
         if (w->unsynced) {
             enum mq_err err = index_sync(&w->io, w->last->path, &w->lost, why);
@@ -111,20 +111,19 @@ static enum mq_err ready(struct index_writer *w, int64_t now_ms, struct list *ma
                 return err;
             w->unsynced = false;
         }
-        return next_file(w, now_ms, made, why);
+        return next_file(w, first_ms, made, why);
     }
     if (w->fd < 0)
         w->fd = w->io.open(w->io.ctx, w->last->path, STORE_OPEN_WRITE);
     return w->fd < 0 ? index_fault(why, w->fd, "open", w->last->path) : MQ_OK;
 }
 
-enum mq_err index_writer_add(struct index_writer *w, const struct index_key *keys, uint32_t *at, uint32_t n, int64_t now_ms, struct list *made,
-                             struct fault *why)
+enum mq_err index_writer_add(struct index_writer *w, const struct index_key *keys, uint32_t *at, uint32_t n, struct list *made, struct fault *why)
 {
     struct fault own = {0};
     why = why ? why : &own;
     while (*at < n && !w->lost) {
-        enum mq_err err = ready(w, now_ms > 0 ? now_ms : keys[*at].ms, made, why);
+        enum mq_err err = ready(w, keys[*at].ms, made, why);
         if (err != MQ_OK)
             return err;
         uint32_t room = w->geo.entries - w->last->now.next, take = n - *at < room ? n - *at : room;

@@ -49,7 +49,7 @@ static enum mq_err tell(void *arg, const struct message *m, struct fault *why)
     if (err == MQ_EFULL && consume_queues_waiting(s->queues) <= QUEUES_WAITING_MAX)
         err = MQ_OK; /* they stay in memory */
     if (s->index != NULL)
-        msg_index_tick(s->index, s->now_ms);
+        msg_index_tick(s->index, s->mono_ms);
     return err;
 }
 
@@ -149,7 +149,7 @@ static enum mq_err recover(struct message_store *s, bool clean, struct fault *wh
 
 /* ---- opening and closing ---- */
 
-static enum mq_err parts_open(struct message_store *s, bool clean, int64_t now_ms, struct fault *why)
+static enum mq_err parts_open(struct message_store *s, bool clean, int64_t mono_ms, struct fault *why)
 {
     const struct commit_log_config log = {.dir = s->cfg.commit_log_dir, .file_size = s->cfg.commit_log_file_size, .sync_flush = s->cfg.sync_flush,
                                           .flush_interval_ms = s->cfg.flush_interval_ms};
@@ -163,7 +163,7 @@ static enum mq_err parts_open(struct message_store *s, bool clean, int64_t now_m
     if (err == MQ_OK)
         err = recover(s, clean, why);
     if (err == MQ_OK)
-        err = store_retention_open(s, now_ms, why);
+        err = store_retention_open(s, mono_ms, why);
     return err;
 }
 
@@ -181,7 +181,7 @@ static void parts_free(struct message_store *s)
 }
 
 enum mq_err message_store_open(const struct store_config *cfg, const struct store_io *io, const struct store_exec *exec,
-                               const struct store_listener *listener, int64_t now_ms, struct message_store **out, struct fault *why)
+                               const struct store_listener *listener, int64_t mono_ms, struct message_store **out, struct fault *why)
 {
     struct fault local = {0};
     struct message_store *s = mem_zalloc(sizeof *s);
@@ -197,7 +197,7 @@ enum mq_err message_store_open(const struct store_config *cfg, const struct stor
         s->listener = *listener;
     s->lock_fd = -1;
     s->inline_works = true;
-    s->now_ms = s->queues_flushed_ms = s->checkpoint_at_ms = now_ms;
+    s->mono_ms = s->queues_flushed_ms = s->checkpoint_at_ms = mono_ms;
     s->last_ms = 0;
     owner_take(&s->owner);
     store_checkpoint_init(s);
@@ -209,7 +209,7 @@ enum mq_err message_store_open(const struct store_config *cfg, const struct stor
         err = checkpoint_read(io, &s->checkpoint, why);
     s->checkpoint_written = s->checkpoint;
     if (err == MQ_OK)
-        err = parts_open(s, !unclean, now_ms, why);
+        err = parts_open(s, !unclean, mono_ms, why);
     if (err == MQ_OK)
         err = abort_make(io, why);
     if (err != MQ_OK) {
@@ -243,13 +243,13 @@ static enum mq_err flush_all(struct message_store *s, struct fault *why)
     return err != MQ_OK || index_safe ? err : fault_set(why, MQ_EFAILED, 0, "the index");
 }
 
-void message_store_close(struct message_store *s, int64_t now_ms)
+void message_store_close(struct message_store *s, int64_t mono_ms)
 {
     if (s == NULL)
         return;
     owner_assert(&s->owner);
     s->inline_works = true;
-    message_store_turn(s, now_ms);
+    message_store_turn(s, mono_ms);
     struct fault why = {0};
     char text[300];
     enum mq_err err = s->failed.err != MQ_OK ? s->failed.err : flush_all(s, &why);

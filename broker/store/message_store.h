@@ -1,6 +1,6 @@
 /* message_store.h - the door of the store: messages go in by batch, come out by queue and offset, by place, by key, by time.
  * Files: those of Apache 4.9.8, byte for byte (docs/store-format.md). Behind the door: commit_log, consume_queue, index, recovery.
- * Thread: core, unless a function says otherwise. The store owns no thread and no clock: it is told now_ms, and it hands what
+ * Thread: core, unless a function says otherwise. The store owns no thread and no clock: it is told the time, and it hands what
  * may block to store_exec. Units: phys_off bytes in the log, queue_off messages in a queue. */
 #ifndef BROKER_STORE_MESSAGE_STORE_H
 #define BROKER_STORE_MESSAGE_STORE_H
@@ -15,6 +15,11 @@
 #include "common/protocol/message.h"
 
 /* ---- what the store needs from outside ---- */
+/* Two clocks: intervals go by mono_ms, which never jumps; wall_ms, which somebody may set, is for what is compared with times on the disk:
+ * store times, ages of files, the hour of deletion. */
+struct store_now {
+    int64_t wall_ms, mono_ms;
+};
 enum store_lane { LANE_FLUSH, LANE_READ, LANE_CHORE, LANES }; /* FLUSH and CHORE keep order; READ may run several at once */
 struct store_work { /* embedded by who submits; the executor links it by `node` */
     struct list node;
@@ -60,10 +65,10 @@ struct message_store;
 /* Locks the directory, recovers, opens. May take as long as the recovery reads. *why names file and offset of damage; damage that
  * recovery repairs is logged. MQ_EBUSY: another broker has it. exec works are submitted only after open returned. */
 enum mq_err message_store_open(const struct store_config *cfg, const struct store_io *io, const struct store_exec *exec,
-                               const struct store_listener *listener, int64_t now_ms, struct message_store **out, struct fault *why);
+                               const struct store_listener *listener, int64_t mono_ms, struct message_store **out, struct fault *why);
 /* Writes and syncs what is there (on the calling thread), removes the abort file when nothing failed, frees. All submitted
  * works must have run. */
-void message_store_close(struct message_store *s, int64_t now_ms);
+void message_store_close(struct message_store *s, int64_t mono_ms);
 
 /* ---- putting ---- */
 enum put_status {
@@ -82,10 +87,10 @@ struct put_result {
  * PUT_OK: out[0..n) is filled; it becomes readable with message_store_turn(). Else nothing was put. */
 enum put_status message_store_put(struct message_store *s, const struct message *m, size_t n, int64_t now_ms, struct put_result *out);
 /* Writes the batch of this turn, adds its queue units, tells the listener, submits flushes that are due. Call once per turn. */
-void message_store_turn(struct message_store *s, int64_t now_ms);
+void message_store_turn(struct message_store *s, int64_t mono_ms);
 /* Periodic chores (flush by interval, checkpoint, retention, next file): call at least every 100 ms while something is dirty;
  * returns the ms until it wants to be called again (INT64_MAX: only after the next put). */
-int64_t message_store_tick(struct message_store *s, int64_t now_ms);
+int64_t message_store_tick(struct message_store *s, struct store_now now);
 const char *message_store_refusal(const struct message_store *s); /* words for the last PUT_NO_ROOM / PUT_FAILED */
 
 /* ---- reading ---- */
@@ -147,7 +152,7 @@ enum mq_err message_store_query(struct message_store *s, struct slice topic, str
 typedef void store_queue_fn(void *arg, struct slice topic, int32_t queue_id, int64_t min_off, int64_t max_off);
 void message_store_each_queue(struct message_store *s, store_queue_fn *fn, void *arg);
 void message_store_delete_topic(struct message_store *s, struct slice topic); /* its queues and their files; records stay in the log */
-void message_store_clean_now(struct message_store *s, int64_t now_ms);        /* 329 and 306: expired files, whatever the hour */
+void message_store_clean_now(struct message_store *s, struct store_now now); /* 329 and 306: expired files, whatever the hour */
 
 struct store_figures {
     uint64_t min_phys_off, max_phys_off, flushed_off; /* max: written, visible */

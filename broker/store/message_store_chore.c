@@ -53,12 +53,12 @@ static void on_round(void *arg, enum mq_err err, const struct fault *why)
     s->queues_full = err == MQ_EFULL ? *why : (struct fault){0};
 }
 
-void store_flush_queues(struct message_store *s, int64_t now_ms)
+void store_flush_queues(struct message_store *s, int64_t mono_ms)
 {
     if (s->failed.err != MQ_OK || consume_queues_flushing(s->queues))
         return;
     struct store_work *w = consume_queues_flush_job(s->queues, 0, on_round, s);
-    s->queues_flushed_ms = now_ms;
+    s->queues_flushed_ms = mono_ms;
     if (w == NULL)
         return;
     /* units of records that this turn has not written yet are not in the round: what vouches is the last one written */
@@ -107,14 +107,14 @@ static void checkpoint_done(struct store_work *w)
         log_warn("store", "checkpoint not written why=%s", fault_text(&j->why, text, sizeof text));
 }
 
-static void write_checkpoint(struct message_store *s, int64_t now_ms)
+static void write_checkpoint(struct message_store *s, int64_t mono_ms)
 {
     struct checkpoint_job *j = &s->checkpoint_job;
     struct checkpoint c = store_checkpoint(s);
-    bool early = now_ms >= s->checkpoint_at_ms && now_ms - s->checkpoint_at_ms < CHECKPOINT_EVERY_MS;
+    bool early = mono_ms - s->checkpoint_at_ms < CHECKPOINT_EVERY_MS;
     if (j->busy || early || s->failed.err != MQ_OK || same(&c, &s->checkpoint_written))
         return;
-    s->checkpoint_at_ms = now_ms;
+    s->checkpoint_at_ms = mono_ms;
     j->value = c;
     j->busy = true;
     s->exec.submit(s->exec.ctx, LANE_CHORE, &j->work);
@@ -144,59 +144,58 @@ static void host_drop(void *ctx, uint64_t min_phys)
         msg_index_min_phys(s->index, min_phys);
 }
 
-enum mq_err store_retention_open(struct message_store *s, int64_t now_ms, struct fault *why)
+enum mq_err store_retention_open(struct message_store *s, int64_t mono_ms, struct fault *why)
 {
     const struct retention_config cfg = {
         .rule = {.reserved_ms = s->cfg.reserved_ms, .delete_hours = s->cfg.delete_hours, .clean_percent = s->cfg.disk_clean_percent,
                  .force_percent = s->cfg.disk_force_percent, .stop_percent = s->cfg.disk_stop_percent},
         .log_dir = s->cfg.commit_log_dir, .queue_dir = "consumequeue"};
     const struct retention_host host = {.ctx = s, .files = host_files, .path = host_path, .drop = host_drop};
-    return retention_new(&cfg, &s->io, &s->exec, &host, now_ms, &s->retention, why);
+    return retention_new(&cfg, &s->io, &s->exec, &host, mono_ms, &s->retention, why);
 }
 
-void message_store_clean_now(struct message_store *s, int64_t now_ms)
+void message_store_clean_now(struct message_store *s, struct store_now now)
 {
     owner_assert(&s->owner);
-    retention_clean_now(s->retention, now_ms);
-    s->retention_due_ms = now_ms;
+    retention_clean_now(s->retention, now);
 }
 
 /* ---- the tick ---- */
 
-static int64_t left(int64_t since_ms, int64_t interval_ms, int64_t now_ms)
+static int64_t left(int64_t since_ms, int64_t interval_ms, int64_t mono_ms)
 {
-    int64_t ms = since_ms + interval_ms - now_ms;
-    return ms < 0 || ms > interval_ms ? 0 : ms;
+    int64_t ms = since_ms + interval_ms - mono_ms;
+    return ms < 0 ? 0 : ms;
 }
 
-static int64_t work_left_ms(struct message_store *s, int64_t now_ms)
+static int64_t work_left_ms(struct message_store *s, int64_t mono_ms)
 {
-    int64_t due = commit_log_due(s->log, now_ms);
+    int64_t due = commit_log_due(s->log, mono_ms);
     if (s->failed.err != MQ_OK)
         return due;
     if (consume_queues_waiting(s->queues) > 0)
-        due = earlier(due, left(s->queues_flushed_ms, s->cfg.flush_queue_interval_ms, now_ms) + 1);
+        due = earlier(due, left(s->queues_flushed_ms, s->cfg.flush_queue_interval_ms, mono_ms) + 1);
     struct checkpoint c = store_checkpoint(s);
     if (!same(&c, &s->checkpoint_written))
-        due = earlier(due, left(s->checkpoint_at_ms, CHECKPOINT_EVERY_MS, now_ms) + 1);
+        due = earlier(due, left(s->checkpoint_at_ms, CHECKPOINT_EVERY_MS, mono_ms) + 1);
     if (s->index != NULL && msg_index_reached(s->index) < commit_log_written(s->log))
         due = earlier(due, 100);
     return due;
 }
 
-int64_t message_store_tick(struct message_store *s, int64_t now_ms)
+int64_t message_store_tick(struct message_store *s, struct store_now now)
 {
     owner_assert(&s->owner);
-    s->now_ms = now_ms;
-    commit_log_pump(s->log, now_ms);
+    s->mono_ms = now.mono_ms;
+    commit_log_pump(s->log, now.mono_ms);
     commit_log_trim(s->log);
-    if (consume_queues_waiting(s->queues) > 0 && left(s->queues_flushed_ms, s->cfg.flush_queue_interval_ms, now_ms) == 0)
-        store_flush_queues(s, now_ms);
+    if (consume_queues_waiting(s->queues) > 0 && left(s->queues_flushed_ms, s->cfg.flush_queue_interval_ms, now.mono_ms) == 0)
+        store_flush_queues(s, now.mono_ms);
     if (s->index != NULL && s->failed.err == MQ_OK)
-        msg_index_tick(s->index, now_ms);
-    write_checkpoint(s, now_ms);
-    int64_t retention = retention_tick(s->retention, now_ms, commit_log_written(s->log));
-    int64_t due = earlier(retention, work_left_ms(s, now_ms));
+        msg_index_tick(s->index, now.mono_ms);
+    write_checkpoint(s, now.mono_ms);
+    int64_t retention = retention_tick(s->retention, now, commit_log_written(s->log));
+    int64_t due = earlier(retention, work_left_ms(s, now.mono_ms));
     return due < 1 ? 1 : due;
 }
 

@@ -56,13 +56,12 @@ struct message_store {
     struct pending *pending;
     size_t n_pending, cap_pending;
     int64_t last_ms;                /* store time of the newest record */
-    int64_t now_ms;                 /* of the latest turn or tick */
+    int64_t mono_ms;                /* of the latest turn or tick */
     /* ---- chores ---- */
     int64_t queues_flushed_ms, round_ms; /* when the last round began; last_ms then */
     int64_t checkpoint_at_ms;
     struct checkpoint checkpoint, checkpoint_written;
     struct checkpoint_job checkpoint_job;
-    int64_t retention_due_ms;
     struct fault failed;            /* err MQ_OK: no */
     struct fault queues_full;       /* the last round found no room on the disk; err MQ_OK: it did not */
     int64_t read_log_ms;            /* rate limit of words about reads */
@@ -83,10 +82,10 @@ static inline bool store_tran_has_no_unit(int32_t sys_flag)
 void store_fail(struct message_store *s, const struct fault *why); /* tells once */
 void store_log_moved(void *ctx);
 void store_log_failed(void *ctx, const struct fault *why);
-void store_flush_queues(struct message_store *s, int64_t now_ms); /* starts a round when none is under way */
+void store_flush_queues(struct message_store *s, int64_t mono_ms); /* starts a round when none is under way */
 struct checkpoint store_checkpoint(const struct message_store *s); /* what is safe now */
 void store_checkpoint_init(struct message_store *s);
-enum mq_err store_retention_open(struct message_store *s, int64_t now_ms, struct fault *why);
+enum mq_err store_retention_open(struct message_store *s, int64_t mono_ms, struct fault *why);
 
 /* ---- message_store_find.c ---- */
 /* Appends the record at phys_off to body and checks that it is one. size 0: not known. MQ_OK, MQ_ENOTFOUND, MQ_EAGAIN (*cold), MQ_EIO. */

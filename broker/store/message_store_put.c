@@ -205,10 +205,10 @@ static void dispatch_pending(struct message_store *s)
     }
 }
 
-void message_store_turn(struct message_store *s, int64_t now_ms)
+void message_store_turn(struct message_store *s, int64_t mono_ms)
 {
     owner_assert(&s->owner);
-    s->now_ms = now_ms;
+    s->mono_ms = mono_ms;
     if (s->n_pending > 0) {
         bool good = commit_log_write(s->log, s->last_ms) == MQ_OK;
         if (good)
@@ -220,9 +220,9 @@ void message_store_turn(struct message_store *s, int64_t now_ms)
         if (good && s->failed.err == MQ_OK && s->listener.written != NULL)
             s->listener.written(s->listener.ctx, commit_log_written(s->log));
         if (consume_queues_waiting(s->queues) > QUEUES_WAITING_EARLY)
-            store_flush_queues(s, now_ms);
+            store_flush_queues(s, mono_ms);
     }
-    commit_log_pump(s->log, now_ms);
+    commit_log_pump(s->log, mono_ms);
 }
 
 void message_store_delete_topic(struct message_store *s, struct slice topic)

@@ -54,12 +54,12 @@ struct retention_config {
 struct retention;
 /* Measures the disk once, on this thread. exec NULL: all is done inline (tests). */
 enum mq_err retention_new(const struct retention_config *cfg, const struct store_io *io, const struct store_exec *exec,
-                          const struct retention_host *host, int64_t now_ms, struct retention **out, struct fault *why);
+                          const struct retention_host *host, int64_t mono_ms, struct retention **out, struct fault *why);
 void retention_free(struct retention *r); /* its works must have run; NULL allowed */
 /* Starts a round when one is due; measures the disk every 10 s, and once a second while max_phys has grown by >= 64 MiB since.
  * Returns the ms until it wants to be called again. */
-int64_t retention_tick(struct retention *r, int64_t now_ms, uint64_t max_phys);
-void retention_clean_now(struct retention *r, int64_t now_ms); /* a round now, and 19 more by the clock, whatever the hour */
+int64_t retention_tick(struct retention *r, struct store_now now, uint64_t max_phys);
+void retention_clean_now(struct retention *r, struct store_now now); /* a round now, and 19 more by the clock, whatever the hour */
 
 struct retention_disk { /* as last measured */
     uint64_t free_bytes, total_bytes; /* of the log's partition */

@@ -38,7 +38,7 @@ struct retention {
     struct retention_rule rule;
     char dirs[2][STORE_PATH_MAX];  /* log, queues */
     /* ---- as last measured ---- */
-    int64_t measured_ms;
+    int64_t measured_ms;           /* times of this struct are of the clock that does not jump; look.wall_ms is for ages and the hour */
     uint64_t measured_phys, max_phys;
     uint64_t free_bytes, total_bytes;
     double ratio[2];
@@ -57,7 +57,7 @@ struct retention {
     struct store_work work;
     struct look {
         bool round;                /* false: only measure */
-        int64_t now_ms;
+        int64_t wall_ms, mono_ms;
         uint64_t room[2][2];       /* free, total */
         int err[2];
         size_t n, total;
@@ -158,7 +158,7 @@ static void decide(struct retention *r)
 {
     const struct look *l = &r->look;
     struct retention_facts facts = {
-        .now_ms = l->now_ms, .hour = retention_hour(l->now_ms), .log_ratio = r->ratio[0], .queue_ratio = r->ratio[1], .manual = r->manual > 0};
+        .now_ms = l->wall_ms, .hour = retention_hour(l->wall_ms), .log_ratio = r->ratio[0], .queue_ratio = r->ratio[1], .manual = r->manual > 0};
     struct retention_file files[LOOK_FILES];
     for (size_t i = 0; i < l->n; i++)
         files[i] = l->files[i].file;
@@ -173,10 +173,10 @@ static void decide(struct retention *r)
         return;
     }
     bool tight = r->why == RETENTION_SPACE || r->why == RETENTION_FORCED;
-    if (tight && (!r->complained || l->now_ms - r->complained_ms >= COMPLAIN_MS)) {
+    if (tight && (!r->complained || l->mono_ms - r->complained_ms >= COMPLAIN_MS)) {
         log_warn("retention", "disk fills up, but no log file may go log_percent=%u queue_percent=%u files=%zu reserved_ms=%" PRId64, percent_of(r->ratio[0]),
                  percent_of(r->ratio[1]), l->total, r->rule.reserved_ms);
-        r->complained_ms = l->now_ms;
+        r->complained_ms = l->mono_ms;
     }
     r->complained = tight;
 }
@@ -195,17 +195,18 @@ static void look_done(struct store_work *w)
         decide(r);
 }
 
-static void look(struct retention *r, int64_t now_ms, bool round)
+static void look(struct retention *r, struct store_now now, bool round)
 {
     struct look *l = &r->look;
     l->round = round;
-    l->now_ms = now_ms;
+    l->wall_ms = now.wall_ms;
+    l->mono_ms = now.mono_ms;
     l->n = l->total = 0;
-    r->measured_ms = now_ms;
+    r->measured_ms = now.mono_ms;
     r->measured_phys = r->max_phys;
     if (round) {
         struct retention_file files[LOOK_FILES];
-        r->round_ms = now_ms + RETENTION_INTERVAL_MS;
+        r->round_ms = now.mono_ms + RETENTION_INTERVAL_MS;
         l->total = r->host.files(r->host.ctx, files, LOOK_FILES);
         l->n = l->total < LOOK_FILES ? l->total : LOOK_FILES;
         for (size_t i = 0; i < l->n; i++) {
@@ -219,7 +220,7 @@ static void look(struct retention *r, int64_t now_ms, bool round)
 /* ---- the outside ---- */
 
 enum mq_err retention_new(const struct retention_config *cfg, const struct store_io *io, const struct store_exec *exec,
-                          const struct retention_host *host, int64_t now_ms, struct retention **out, struct fault *why)
+                          const struct retention_host *host, int64_t mono_ms, struct retention **out, struct fault *why)
 {
     if (strlen(cfg->log_dir) >= STORE_PATH_MAX || strlen(cfg->queue_dir) >= STORE_PATH_MAX)
         return fault_set(why, MQ_EINVAL, 0, "path of a folder is too long");
@@ -234,8 +235,8 @@ enum mq_err retention_new(const struct retention_config *cfg, const struct store
     strcpy(r->dirs[0], cfg->log_dir);
     strcpy(r->dirs[1], cfg->queue_dir);
     r->full = -1;
-    r->measured_ms = now_ms;
-    r->round_ms = now_ms + RETENTION_FIRST_MS;
+    r->measured_ms = mono_ms;
+    r->round_ms = mono_ms + RETENTION_FIRST_MS;
     list_init(&r->work.node);
     look_run(&r->work);
     take_measures(r);
@@ -249,7 +250,7 @@ void retention_free(struct retention *r)
     mem_free(r);
 }
 
-int64_t retention_tick(struct retention *r, int64_t now_ms, uint64_t max_phys)
+int64_t retention_tick(struct retention *r, struct store_now now, uint64_t max_phys)
 {
     owner_assert(&r->owner);
     if (r->max_phys == 0) /* the first tick tells where the log was when the disk was measured */
@@ -257,27 +258,27 @@ int64_t retention_tick(struct retention *r, int64_t now_ms, uint64_t max_phys)
     r->max_phys = max_phys;
     bool grown = max_phys - r->measured_phys >= GROWN_BYTES && max_phys > r->measured_phys;
     int64_t measure_ms = r->measured_ms + (grown ? GROWN_INTERVAL_MS : RETENTION_INTERVAL_MS);
-    if (!r->busy && now_ms >= r->round_ms)
-        look(r, now_ms, true);
-    else if (!r->busy && now_ms >= measure_ms)
-        look(r, now_ms, false);
+    if (!r->busy && now.mono_ms >= r->round_ms)
+        look(r, now, true);
+    else if (!r->busy && now.mono_ms >= measure_ms)
+        look(r, now, false);
     else if (r->busy)
         return GROWN_INTERVAL_MS;
     else
-        return r->round_ms < measure_ms ? r->round_ms - now_ms : measure_ms - now_ms;
-    int64_t next = now_ms + RETENTION_INTERVAL_MS;
-    return (r->round_ms < next ? r->round_ms : next) - now_ms;
+        return r->round_ms < measure_ms ? r->round_ms - now.mono_ms : measure_ms - now.mono_ms;
+    int64_t next = now.mono_ms + RETENTION_INTERVAL_MS;
+    return (r->round_ms < next ? r->round_ms : next) - now.mono_ms;
 }
 
-void retention_clean_now(struct retention *r, int64_t now_ms)
+void retention_clean_now(struct retention *r, struct store_now now)
 {
     owner_assert(&r->owner);
     log_info("retention", "log files are cleaned by request rounds=%d", RETENTION_MANUAL_ROUNDS);
     r->manual = RETENTION_MANUAL_ROUNDS;
     if (r->busy)
-        r->round_ms = now_ms;
+        r->round_ms = now.mono_ms;
     else
-        look(r, now_ms, true);
+        look(r, now, true);
 }
 
 void retention_disk(const struct retention *r, struct retention_disk *out)

@@ -153,8 +153,8 @@ static void start(void)
                                   .memory_bytes = 4096, .random = 88172645463325252u, .addr = "127.0.0.1:10911", .broker = &r,
                                   .register_now = register_now, .config_text = config_text, .config_set_live = config_set_live};
     CHECK(ack_queue_new(&acks, &r.c.acks) == MQ_OK && send_hold_new(&hold, &r.c.hold) == MQ_OK && longpoll_new(&polls, &r.c.longpoll) == MQ_OK);
-    CHECK(sessions_new(&(struct session_listener){0}, &r.c.sessions) == MQ_OK && stats_new("c", r.now_ms, &r.c.stats) == MQ_OK);
-    CHECK(message_store_open(&store, fake_disk_io(r.disk), &r.exec.store, &listener, r.now_ms, &r.c.store, NULL) == MQ_OK);
+    CHECK(sessions_new(&(struct session_listener){0}, &r.c.sessions) == MQ_OK && stats_new("c", r.now_ms, r.now_ms, &r.c.stats) == MQ_OK);
+    CHECK(message_store_open(&store, fake_disk_io(r.disk), &r.exec.store, &listener, r.mono_ms, &r.c.store, NULL) == MQ_OK);
     CHECK(topics_open(file("topics.json"), &setup, &topics, r.now_ms, &r.c.topics, NULL) == MQ_OK);
     CHECK(groups_open(file("groups.json"), true, r.now_ms, &r.c.groups, NULL) == MQ_OK && offsets_open(file("offsets.json"), &r.c.offsets, NULL) == MQ_OK);
     struct route_sink sink = {.rows = r.rows, .cap = ROWS_MAX};
@@ -177,7 +177,7 @@ static void end(void)
     offsets_close(r.c.offsets);
     groups_close(r.c.groups);
     topics_close(r.c.topics);
-    message_store_close(r.c.store, r.now_ms);
+    message_store_close(r.c.store, r.mono_ms);
     longpoll_free(r.c.longpoll);
     send_hold_free(r.c.hold);
     ack_queue_free(r.c.acks);
@@ -190,11 +190,11 @@ static void end(void)
 
 static void turn(void)
 {
-    message_store_turn(r.c.store, r.now_ms);
+    message_store_turn(r.c.store, r.mono_ms);
     send_hold_run(r.c.hold, r.now_ms);
     longpoll_run_arrivals(r.c.longpoll);
     sim_exec_drain(&r.exec);
-    message_store_tick(r.c.store, r.now_ms);
+    message_store_tick(r.c.store, (struct store_now){r.now_ms, r.mono_ms});
 }
 
 static void pass(int64_t ms)

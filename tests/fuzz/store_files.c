@@ -35,7 +35,7 @@ static void settle(struct message_store *s, int64_t now_ms)
     for (int i = 0; i < 4; i++) {
         message_store_turn(s, now_ms);
         sim_exec_drain(&exec);
-        message_store_tick(s, now_ms + 2000);
+        message_store_tick(s, (struct store_now){now_ms + 2000, now_ms + 2000});
     }
 }
 

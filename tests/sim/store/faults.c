@@ -206,7 +206,7 @@ static void second_open(uint64_t seed)
     struct fault why = {0};
     sim_init(&s, seed, &(struct sim_options){0});
     cr_assert(sim_open(&s), "%s", s.words);
-    cr_assert_eq(message_store_open(&s.cfg, fake_disk_io(s.disk), &s.exec.store, &s.listener, s.now_ms, &second, &why), MQ_EBUSY);
+    cr_assert_eq(message_store_open(&s.cfg, fake_disk_io(s.disk), &s.exec.store, &s.listener, s.mono_ms, &second, &why), MQ_EBUSY);
     sim_run(&s, 50);
     sim_close(&s);
     sim_must_hold(&s, "one_broker_per_directory");

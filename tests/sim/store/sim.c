@@ -84,6 +84,7 @@ void sim_init(struct sim *s, uint64_t seed, const struct sim_options *opt)
     s->rng = rng_of(seed);
     s->disk = fake_disk_new(rng_next(&s->rng));
     s->now_ms = SIM_START_MS;
+    s->mono_ms = 1000;
     fake_disk_clock(s->disk, s->now_ms);
     fake_disk_writeback(s->disk, rng_one_in(&s->rng, 3) ? 0 : rng_between(&s->rng, 3, 30));
     sim_exec_init(&s->exec, rng_next(&s->rng));
@@ -115,7 +116,7 @@ void sim_fini(struct sim *s)
 enum mq_err sim_try_open(struct sim *s, struct fault *why)
 {
     struct message_store *store = NULL;
-    enum mq_err err = message_store_open(&s->cfg, fake_disk_io(s->disk), &s->exec.store, &s->listener, s->now_ms, &store, why);
+    enum mq_err err = message_store_open(&s->cfg, fake_disk_io(s->disk), &s->exec.store, &s->listener, s->mono_ms, &store, why);
     if (err != MQ_OK)
         return err;
     s->store = store;
@@ -144,7 +145,7 @@ bool sim_open(struct sim *s)
 void sim_close(struct sim *s)
 {
     sim_exec_drain(&s->exec);
-    message_store_close(s->store, s->now_ms);
+    message_store_close(s->store, s->mono_ms);
     s->store = NULL;
     if (!sim_exec_idle(&s->exec))
         sim_break(s, "closing left works behind");
@@ -217,13 +218,14 @@ enum put_status sim_put(struct sim *s, unsigned topic, unsigned queue, unsigned 
     return status;
 }
 
-void sim_turn(struct sim *s) { message_store_turn(s->store, s->now_ms); }
+void sim_turn(struct sim *s) { message_store_turn(s->store, s->mono_ms); }
 
 void sim_tick(struct sim *s, int64_t pass_ms)
 {
     s->now_ms += pass_ms;
+    s->mono_ms += pass_ms;
     fake_disk_clock(s->disk, s->now_ms);
-    message_store_tick(s->store, s->now_ms);
+    message_store_tick(s->store, (struct store_now){s->now_ms, s->mono_ms});
 }
 
 static void act_read(struct sim *s)
@@ -252,17 +254,24 @@ static void act_put(struct sim *s)
 static void act_expire(struct sim *s)
 {
     sim_tick(s, 2 * 3600 * 1000);
-    message_store_clean_now(s->store, s->now_ms);
+    message_store_clean_now(s->store, (struct store_now){s->now_ms, s->mono_ms});
     for (int i = 0; i < 3; i++) {
         sim_tick(s, 11000);
         sim_exec_step(&s->exec);
     }
 }
 
+/* Somebody sets the wall clock: by seconds, hours, days. */
+static void jump(struct sim *s)
+{
+    static const int64_t by_ms[] = {-20000, -20000, -20000, 20000, -5 * 3600000, 5 * 3600000, -4 * 86400000LL, 4 * 86400000LL};
+    s->now_ms += by_ms[rng_below(&s->rng, sizeof by_ms / sizeof *by_ms)];
+}
+
 static int64_t passing(struct sim *s)
 {
     if (s->opt.clock_jumps && rng_one_in(&s->rng, 6))
-        return -20000;
+        jump(s);
     return rng_one_in(&s->rng, 10) ? 7000 : (int64_t)rng_below(&s->rng, 200);
 }
 

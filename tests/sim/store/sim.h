@@ -56,7 +56,7 @@ struct sim {
     struct store_listener listener;
     struct message_store *store; /* NULL: not open */
     struct sim_model model;
-    int64_t now_ms;
+    int64_t now_ms, mono_ms; /* the wall clock, and the one that never jumps */
     uint64_t durable_off, visible_off; /* promised to survive a power cut; a kill */
     uint64_t gone_off;                 /* the log began here once: what lies before may come back after a cut, or not */
     uint64_t hidden;                   /* records without a queue: only counted */

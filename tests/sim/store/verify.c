@@ -292,7 +292,9 @@ void sim_cut(struct sim *s, enum fake_cut how, uint64_t arg, uint32_t nested)
     uint64_t required = sim_promise(s, how != CUT_KILL);
     a->durable_off = sim_promise(s, true);
     a->visible_off = required;
-    a->now_ms += rng_below(&a->rng, 20000);
+    int64_t off_ms = rng_below(&a->rng, 20000);
+    a->now_ms += off_ms;
+    a->mono_ms += off_ms;
     fake_disk_cut(a->disk, how, arg);
 
     struct nest nest = {.s = a, .rng = rng_of(arg), .one_in = 1};

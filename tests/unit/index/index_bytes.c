@@ -44,9 +44,9 @@ Test(index_bytes, three_keys_and_a_collision_give_these_bytes, .init = use_utc)
     uint64_t n = 0;
     add_three(x);
     msg_index_tick(x, T0 + 3007);
-    cr_assert(eq(str, (char *)file_names(d), "index/20231114221323007 "));
+    cr_assert(eq(str, (char *)file_names(d), "index/20231114221320000 "));
     msg_index_close(x);
-    const uint8_t *bytes = fake_disk_bytes(d, "index/20231114221323007", &n);
+    const uint8_t *bytes = fake_disk_bytes(d, "index/20231114221320000", &n);
     cr_assert(eq(u64, n, 40 + 4 * 4 + 8 * 20));
     cr_expect_arr_eq(bytes, three_keys, sizeof three_keys);
     for (size_t i = sizeof three_keys; i < n; i++)
@@ -66,7 +66,7 @@ Test(index_bytes, one_by_one_gives_the_same_bytes, .init = use_utc)
     add(x, "b", NULL, 300, T0 + 2999);
     msg_index_close(x);
     uint64_t n = 0;
-    const uint8_t *bytes = fake_disk_bytes(d, "index/20231114221323007", &n);
+    const uint8_t *bytes = fake_disk_bytes(d, "index/20231114221320000", &n);
     cr_assert(not(zero(ptr, (void *)bytes)));
     cr_expect_arr_eq(bytes, three_keys, sizeof three_keys);
     fake_disk_free(d);
@@ -77,7 +77,7 @@ Test(index_bytes, files_of_another_hand_are_read, .init = use_utc)
     struct fake_disk *d = fake_disk_new(1);
     uint8_t whole[40 + 4 * 4 + 8 * 20] = {0};
     memcpy(whole, three_keys, sizeof three_keys);
-    fake_disk_damage(d, "index/20231114221323007", 0, whole, sizeof whole);
+    fake_disk_damage(d, "index/20231114221320000", 0, whole, sizeof whole);
     struct msg_index *x = open_index(d, NULL, 4, 8);
     cr_expect(eq(str, (char *)found_any(x, "a"), "100 "));
     cr_expect(eq(str, (char *)found_any(x, "e"), "200 "));
@@ -99,7 +99,7 @@ Test(index_bytes, a_next_file_counts_its_first_key_from_the_end_of_the_one_befor
     add(x, "f", NULL, 400, T0 + 12000); /* 2 s after b */
     msg_index_tick(x, T0 + 20000);
     msg_index_close(x);
-    cr_assert(eq(str, (char *)file_names(d), "index/20231114221340000 index/20231114221340001 "));
+    cr_assert(eq(str, (char *)file_names(d), "index/20231114221320000 index/20231114221329999 "));
     static const uint8_t second[] = {
         0, 0, 0x01, 0x8b, 0xcf, 0xe5, 0x8f, 0x0f, 0, 0, 0x01, 0x8b, 0xcf, 0xe5, 0x96, 0xe0,
         0, 0, 0, 0, 0, 0, 0x01, 0x2c, 0, 0, 0, 0, 0, 0, 0x01, 0x90, 0, 0, 0, 1, 0, 0, 0, 3,
@@ -109,7 +109,7 @@ Test(index_bytes, a_next_file_counts_its_first_key_from_the_end_of_the_one_befor
         0, 0x01, 0x3f, 0xf7, 0, 0, 0, 0, 0, 0, 0x01, 0x90, 0, 0, 0, 2, 0, 0, 0, 1,
     };
     uint64_t n = 0;
-    const uint8_t *bytes = fake_disk_bytes(d, "index/20231114221340001", &n);
+    const uint8_t *bytes = fake_disk_bytes(d, "index/20231114221329999", &n);
     cr_assert(eq(u64, n, sizeof second));
     cr_expect_arr_eq(bytes, second, sizeof second);
     x = open_index(d, NULL, 4, 3);
@@ -128,8 +128,8 @@ Test(index_bytes, seconds_are_never_negative_and_names_never_go_back, .init = us
     msg_index_tick(x, T0 - 4000);
     msg_index_close(x);
     uint64_t n = 0;
-    cr_assert(eq(str, (char *)file_names(d), "index/20231114221316000 index/20231114221316001 "));
-    const uint8_t *bytes = fake_disk_bytes(d, "index/20231114221316000", &n);
+    cr_assert(eq(str, (char *)file_names(d), "index/20231114221320000 index/20231114221320001 "));
+    const uint8_t *bytes = fake_disk_bytes(d, "index/20231114221320000", &n);
     static const uint8_t zeros[4];
     cr_expect_arr_eq(bytes + 40 + 16 + 2 * 20 + 12, zeros, 4);
     fake_disk_free(d);

@@ -139,7 +139,7 @@ static void store_open(void)
                                      .disk_clean_percent = 75, .disk_force_percent = 85, .disk_stop_percent = 90};
     const struct store_listener listener = {.arrived = on_arrived, .written = on_written, .flushed = on_flushed, .failed = on_failed};
     fake_disk_room(k.disk, 60ull << 30, 100ull << 30);
-    cr_assert(message_store_open(&cfg, fake_disk_io(k.disk), &k.exec.store, &listener, k.now_ms, &k.c.store, &why) == MQ_OK, "%s", why.what);
+    cr_assert(message_store_open(&cfg, fake_disk_io(k.disk), &k.exec.store, &listener, k.mono_ms, &k.c.store, &why) == MQ_OK, "%s", why.what);
 }
 
 static void tables_open(void)
@@ -162,7 +162,7 @@ static void waiters_open(void)
     const struct longpoll_config polls = {.ctx = &k.c, .match = pull_message_match, .wake = pull_message_wake, .drop = pull_message_drop};
     cr_assert(ack_queue_new(&acks, &k.c.acks) == MQ_OK && send_hold_new(&hold, &k.c.hold) == MQ_OK && longpoll_new(&polls, &k.c.longpoll) == MQ_OK);
     cr_assert(sessions_new(&(struct session_listener){0}, &k.c.sessions) == MQ_OK);
-    cr_assert(stats_new(k.config.cluster_name, k.now_ms, &k.c.stats) == MQ_OK);
+    cr_assert(stats_new(k.config.cluster_name, k.now_ms, k.now_ms, &k.c.stats) == MQ_OK);
 }
 
 void kit_start_with(const char *settings)
@@ -178,7 +178,7 @@ void kit_start_with(const char *settings)
     k.disk = fake_disk_new(1);
     fake_disk_writeback(k.disk, 0);
     sim_exec_init(&k.exec, 1);
-    k.c = (struct broker_context){.config = &k.config, .outbox = &outbox, .boot_ms = k.now_ms, .now_ms = now_ms, .mono_ms = mono_ms,
+    k.c = (struct broker_context){.config = &k.config, .outbox = &outbox, .boot_ms = k.now_ms, .boot_mono_ms = k.mono_ms, .now_ms = now_ms, .mono_ms = mono_ms,
                                   .memory_bytes = 8ull << 30, .random = 88172645463325252u, .addr = "127.0.0.1:10911", .broker = &k,
                                   .register_now = register_now, .answer_when_known = answer_when_known, .config_text = config_text,
                                   .config_set_live = config_set_live,
@@ -210,7 +210,7 @@ void kit_end(void)
     offsets_close(k.c.offsets);
     groups_close(k.c.groups);
     topics_close(k.c.topics);
-    message_store_close(k.c.store, k.now_ms); /* may still tell of arrivals */
+    message_store_close(k.c.store, k.mono_ms); /* may still tell of arrivals */
     longpoll_free(k.c.longpoll);
     send_hold_free(k.c.hold);
     ack_queue_free(k.c.acks);
@@ -286,7 +286,7 @@ struct answer *kit_send(int32_t code, int32_t flag, struct slice body, const cha
 
 void kit_write_only(void)
 {
-    message_store_turn(k.c.store, k.now_ms);
+    message_store_turn(k.c.store, k.mono_ms);
     send_hold_run(k.c.hold, k.now_ms);
     longpoll_run_arrivals(k.c.longpoll);
 }
@@ -296,7 +296,7 @@ void kit_turn(void)
     for (int i = 0; i < 4; i++) { /* a work's end may make another turn worth while */
         kit_write_only();
         sim_exec_drain(&k.exec);
-        message_store_tick(k.c.store, k.now_ms);
+        message_store_tick(k.c.store, (struct store_now){k.now_ms, k.mono_ms});
     }
 }
 

@@ -15,7 +15,7 @@
 #include "tests/lib/sim_exec.h"
 
 static const int64_t T0 = 1700000000000; /* 22 h UTC */
-enum { FILE_SIZE = 100, DAY_MS = 24 * 3600 * 1000 };
+enum { MONO0 = 5000, FILE_SIZE = 100, DAY_MS = 24 * 3600 * 1000 };
 
 struct bed {
     struct fake_disk *disk;
@@ -101,13 +101,17 @@ static struct bed *bed_new(int n, int old, int hour)
     struct fault why;
     const struct store_io *io = fake_disk_io(b->disk);
     io->mkdir(io->ctx, "consumequeue");
-    cr_assert(eq(int, retention_new(&cfg, io, &b->exec.store, &host, T0, &b->r, &why), MQ_OK));
+    cr_assert(eq(int, retention_new(&cfg, io, &b->exec.store, &host, MONO0, &b->r, &why), MQ_OK));
     return b;
 }
 
+static int64_t wall_off; /* somebody set the wall clock by so much */
+
+static struct store_now at(int64_t ms) { return (struct store_now){T0 + wall_off + ms, MONO0 + ms}; }
+
 static int64_t tick(struct bed *b, int64_t ms, uint64_t max_phys)
 {
-    int64_t next = retention_tick(b->r, T0 + ms, max_phys);
+    int64_t next = retention_tick(b->r, at(ms), max_phys);
     sim_exec_drain(&b->exec);
     return next;
 }
@@ -148,7 +152,7 @@ Test(retention_loop, outside_the_hour_only_a_person_or_the_disk_lets_files_go)
     struct bed *b = bed_new(30, 25, 3);
     tick(b, 60000, 1);
     cr_expect(zero(int, b->drops));
-    retention_clean_now(b->r, T0 + 61000);
+    retention_clean_now(b->r, at(61000));
     sim_exec_drain(&b->exec);
     cr_expect(eq(u64, b->min, 10 * FILE_SIZE), "at once");
     cr_expect(not(zero(ptr, strstr(b->last, "reason=manual"))), "%s", b->last);
@@ -164,7 +168,7 @@ Test(retention_loop, outside_the_hour_only_a_person_or_the_disk_lets_files_go)
     cr_expect(eq(int, drops, 3));
 
     b = bed_new(400, 399, 3); /* 20 rounds of 10 */
-    retention_clean_now(b->r, T0);
+    retention_clean_now(b->r, at(0));
     sim_exec_drain(&b->exec);
     for (int i = 1; i < 40; i++)
         tick(b, i * 10000, 1);
@@ -236,6 +240,39 @@ Test(retention_loop, a_file_that_stays_is_tried_again_and_holds_back_others)
     bed_free(b);
 }
 
+Test(retention_loop, a_clock_that_is_set_moves_neither_rounds_nor_measures)
+{
+    static const int64_t jumps[] = {-5 * 3600000, -3 * (int64_t)DAY_MS, 5 * 3600000, 300 * (int64_t)DAY_MS};
+    for (size_t i = 0; i < sizeof jumps / sizeof *jumps; i++) {
+        wall_off = 0;
+        struct bed *b = bed_new(5, 0, 3);
+        tick(b, 60000, 1);
+        fake_disk_room(b->disk, 50, 1000); /* too full from now on */
+        wall_off = jumps[i];
+        cr_expect(eq(i64, tick(b, 69000, 1), 1000), "jump %zu: the next round is as far away as before", i);
+        cr_expect(retention_writable(b->r, NULL, NULL), "jump %zu", i);
+        cr_expect(eq(i64, tick(b, 70000, 1), 10000), "jump %zu", i);
+        cr_expect(not(retention_writable(b->r, NULL, NULL)), "jump %zu: the disk was looked at in time", i);
+        bed_free(b);
+    }
+    wall_off = 0;
+}
+
+Test(retention_loop, ages_and_hours_go_by_the_wall_clock)
+{
+    struct bed *b = bed_new(30, 25, 22); /* the hour is now */
+    wall_off = -5 * 3600000;
+    tick(b, 60000, 1);
+    cr_expect(zero(int, b->drops), "17 h: not the hour");
+    wall_off = -2 * (int64_t)DAY_MS;
+    tick(b, 70000, 1);
+    cr_expect(zero(int, b->drops), "the hour, but files are two days old");
+    wall_off = 0;
+    tick(b, 80000, 1);
+    cr_expect(eq(int, b->drops, 1), "set right again");
+    bed_free(b);
+}
+
 static int no_room(void *ctx, const char *path, uint64_t *free_bytes, uint64_t *total_bytes)
 {
     (void)ctx;
@@ -255,19 +292,19 @@ Test(retention_loop, a_partition_that_cannot_be_measured_is_told_once_and_stops_
     const struct retention_host host = {.ctx = b, .files = host_files, .path = host_path, .drop = host_drop};
     struct retention *r = NULL;
     int warnings = b->warnings;
-    cr_assert(eq(int, retention_new(&cfg, &io, NULL, &host, T0, &r, NULL), MQ_OK)); /* exec NULL: inline */
+    cr_assert(eq(int, retention_new(&cfg, &io, NULL, &host, MONO0, &r, NULL), MQ_OK)); /* exec NULL: inline */
     cr_expect(eq(int, b->warnings - warnings, 2));
     for (int i = 0; i < 20; i++)
-        retention_tick(r, T0 + i * 10000, 1);
+        retention_tick(r, at(i * 10000), 1);
     cr_expect(eq(int, b->warnings - warnings, 2));
     cr_expect(retention_writable(r, NULL, NULL));
     cr_expect(zero(int, b->drops));
-    retention_clean_now(r, T0 + 300000);
+    retention_clean_now(r, at(300000));
     cr_expect(all(eq(int, b->drops, 1), eq(int, b->deleted, 2)), "by hand");
     retention_free(r);
     mem_fail_after(1);
     struct fault why = {0};
-    cr_expect(eq(int, retention_new(&cfg, &io, NULL, &host, T0, &r, &why), MQ_ENOMEM));
+    cr_expect(eq(int, retention_new(&cfg, &io, NULL, &host, MONO0, &r, &why), MQ_ENOMEM));
     mem_fail_after(0);
     bed_free(b);
 }

@@ -12,14 +12,15 @@
 enum { TEN = 10000 };
 static const int64_t T0 = 1767225600000; /* 2026-01-01, midnight in UTC */
 static struct stats *s;
-static int64_t now;
+static int64_t now, wall_off; /* by the clock that never jumps; the wall clock is T0 + now + wall_off */
 
 static void start(void)
 {
     setenv("TZ", "UTC", 1);
     tzset();
-    now = T0;
-    cr_assert(stats_new("DefaultCluster", now, &s) == MQ_OK);
+    now = 7000;
+    wall_off = -now;
+    cr_assert(stats_new("DefaultCluster", T0, now, &s) == MQ_OK);
 }
 static void stop(void) { stats_free(s); }
 TestSuite(stats, .init = start, .fini = stop);
@@ -27,7 +28,7 @@ TestSuite(stats, .init = start, .fini = stop);
 static void sample(void)
 {
     now += TEN;
-    stats_sample(s, now);
+    stats_sample(s, T0 + now + wall_off, now);
 }
 static void put(const char *topic, int64_t n, int64_t times) { stats_add(s, STAT_TOPIC_PUT_NUMS, slice_str(topic), (struct slice){0}, n, times); }
 
@@ -180,7 +181,7 @@ Test(stats, the_text_is_cut_to_its_room)
 
 Test(stats, totals_are_remembered_at_midnight)
 {
-    now = T0 + 86400000 - 2 * TEN; /* shortly before the next midnight */
+    wall_off = 86400000 - 2 * TEN - now; /* shortly before the next midnight */
     stats_count(s, RATE_PUT, 5);
     sample();
     cr_assert(stats_at_morning(s, RATE_PUT, false) == 0 && stats_at_morning(s, RATE_PUT, true) == 0);
@@ -189,9 +190,24 @@ Test(stats, totals_are_remembered_at_midnight)
     stats_count(s, RATE_PUT, 2);
     sample();
     cr_assert(stats_at_morning(s, RATE_PUT, false) == 5);
-    now += 86400000;
+    wall_off += 86400000;
     sample();
     cr_assert(stats_at_morning(s, RATE_PUT, false) == 7 && stats_at_morning(s, RATE_PUT, true) == 5);
+}
+
+Test(stats, a_clock_that_is_set_does_not_change_rates)
+{
+    char text[64];
+    for (int i = 0; i < 4; i++) {
+        put("t", 100, 1);
+        stats_count(s, RATE_PUT, 100);
+        wall_off += i % 2 ? -3 * 86400000LL : 5 * 3600000LL;
+        sample();
+    }
+    expect("TOPIC_PUT_NUMS", "t",
+           "{\"statsDay\":" ZERO ",\"statsHour\":" ZERO ",\"statsMinute\":{\"avgpt\":100.0,\"sum\":400,\"tps\":10.0}}");
+    stats_rate_text(s, RATE_PUT, text, sizeof text);
+    cr_assert_str_eq(text, "10.0 10.0 10.0");
 }
 
 Test(stats, without_memory_a_count_is_lost_and_nothing_else)
@@ -199,7 +215,7 @@ Test(stats, without_memory_a_count_is_lost_and_nothing_else)
     struct stats *none = NULL;
     for (uint64_t n = 1; n <= 2; n++) {
         mem_fail_after(n);
-        cr_assert(stats_new("c", now, &none) == MQ_ENOMEM && none == NULL);
+        cr_assert(stats_new("c", T0, now, &none) == MQ_ENOMEM && none == NULL);
         mem_fail_after(0);
     }
     for (uint64_t n = 1; n <= 2; n++) {

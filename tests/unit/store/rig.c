@@ -178,7 +178,7 @@ void rig_settle(struct rig *r)
     for (int i = 0; i < 4; i++) {
         sim_exec_drain(&r->exec);
         r->now_ms += 1000;
-        message_store_tick(r->store, r->now_ms);
+        message_store_tick(r->store, (struct store_now){r->now_ms, r->now_ms});
     }
     sim_exec_drain(&r->exec);
 }

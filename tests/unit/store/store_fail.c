@@ -27,7 +27,7 @@ static int64_t work_until_failed(void)
             acked++;
         if (i % 10 == 9) {
             rig.now_ms += 1000;
-            message_store_tick(rig.store, rig.now_ms);
+            message_store_tick(rig.store, (struct store_now){rig.now_ms, rig.now_ms});
             sim_exec_drain(&rig.exec);
         }
         if (st == PUT_BUSY || st == PUT_NO_ROOM) {

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "broker/store/retention.h"
 #include "common/base/clock.h"
 #include "tests/unit/store/rig.h"
 
@@ -76,7 +77,7 @@ Test(store_keep, expired_files_go_with_their_queue_units_and_the_last_stays)
     rig.now_ms = clock_wall_ms() + 100LL * 3600000;
     for (int i = 0; i < 20; i++) {
         rig.now_ms += 20000;
-        message_store_tick(rig.store, rig.now_ms);
+        message_store_tick(rig.store, (struct store_now){rig.now_ms, rig.now_ms});
         sim_exec_drain(&rig.exec);
     }
     struct store_figures f;
@@ -103,4 +104,67 @@ Test(store_keep, expired_files_go_with_their_queue_units_and_the_last_stays)
     rig_must_open(&rig);
     cr_expect_eq(message_store_min_offset(rig.store, T, 0), min);
     cr_expect_eq(message_store_max_offset(rig.store, T, 0), 301);
+}
+
+/* ---- somebody sets the clock ---- */
+
+static int64_t put_at(int64_t wall_ms, int64_t mono_ms)
+{
+    struct message m = rig_message("t", 0, "body");
+    struct put_result out;
+    m.properties = slice_str("UNIQ_KEY\1now");
+    cr_assert_eq(message_store_put(rig.store, &m, 1, wall_ms, &out), PUT_OK);
+    message_store_turn(rig.store, mono_ms);
+    return out.store_ms;
+}
+
+Test(store_keep, chores_are_done_in_time_however_the_clock_is_set)
+{
+    static const int64_t walls[] = {-6 * 3600000LL, -9 * 86400000LL, 6 * 3600000LL, 9 * 86400000LL}, wall = 1700000000000;
+    rig.cfg.delete_hours = 0;
+    rig_must_open(&rig);
+    int64_t mono = RIG_T0, at[8];
+    uint32_t n = 0;
+    for (size_t i = 0; i < sizeof walls / sizeof *walls; i++) {
+        struct store_figures f;
+        put_at(wall, mono);
+        n++;
+        int64_t syncs = (int64_t)rig.ops[RIG_DATASYNC], end = mono + 15000;
+        put_at(wall + walls[i], mono); /* the clock was set between the two */
+        n++;
+        while (mono < end) {
+            int64_t wait = message_store_tick(rig.store, (struct store_now){wall + walls[i], mono});
+            cr_assert(wait >= 1 && wait <= RETENTION_INTERVAL_MS, "jump %zu: it wants to be called in %d ms", i, (int)wait);
+            mono += wait < 100 ? 100 : wait;
+            sim_exec_drain(&rig.exec);
+        }
+        message_store_figures(rig.store, &f);
+        cr_expect_eq(message_store_flushed(rig.store), (uint64_t)f.max_phys_off, "jump %zu: the log is synced", i);
+        cr_expect_geq((int64_t)rig.ops[RIG_DATASYNC] - syncs, 3, "jump %zu: log, queue and index are synced", i);
+        cr_expect_eq(query("now", 32, at), n, "jump %zu", i);
+    }
+}
+
+Test(store_keep, store_times_follow_a_clock_that_is_set_back_by_much_and_wait_for_one_that_is_set_back_by_little)
+{
+    const int64_t wall = 1700000000000;
+    rig_must_open(&rig);
+    cr_expect_eq(put_at(wall, 1000), wall);
+    cr_expect_eq(put_at(wall - 300000, 1001), wall, "five minutes: times stand");
+    cr_expect_eq(put_at(wall + 5, 1002), wall + 5, "until the clock is there again");
+    cr_expect_eq(put_at(wall - 7200000, 1003), wall - 7200000, "two hours: it was wrong before");
+    cr_expect_eq(put_at(wall - 7190000, 1004), wall - 7190000);
+    rig_settle(&rig);
+    static const int64_t times[] = {0, wall - 7200001, wall - 7200000, wall - 7195000, wall, wall + 3, wall + 5, wall + 6, INT64_MAX};
+    for (int life = 0; life < 2; life++) { /* times are in no order in the queue: an answer is a place in it, whatever was asked */
+        for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+            int64_t off = message_store_offset_by_time(rig.store, T, 0, times[i]);
+            cr_expect(off >= 0 && off <= 4, "time %zu: %d", i, (int)off);
+        }
+        int64_t at[8];
+        cr_expect_eq(query("now", 32, at), 5, "life %d", life);
+        rig_kill(&rig);
+        rig_must_open(&rig);
+        cr_expect_eq(message_store_max_offset(rig.store, T, 0), 5, "life %d: nothing is lost", life);
+    }
 }

@@ -212,7 +212,7 @@ Test(store_put, one_write_per_turn_and_one_sync_for_all_that_was_written)
     }
     cr_expect_lt(rig.flushed, rig.written);
     rig.now_ms += 500;
-    message_store_tick(rig.store, rig.now_ms);
+    message_store_tick(rig.store, (struct store_now){rig.now_ms, rig.now_ms});
     cr_assert(sim_exec_run(&rig.exec, LANE_FLUSH));
     cr_assert(sim_exec_done(&rig.exec));
     message_store_figures(rig.store, &f);
