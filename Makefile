@@ -126,6 +126,8 @@ fuzz: $(FUZZ:%=build/fuzz/fuzz-%) ## every tests/fuzz/NAME.c under clang's libFu
 endif
 bench: all ## the broker's speed on this machine: SECONDS=3 a workload, ONLY="name ..." (docs/performance.md)
 	@sh tests/bench/run $(OUT)
+bench-namesrv: all ## the name server's: APACHE_HOME=DIR in turn with Apache's, SPREAD=0 with all topics on all brokers
+	@sh tests/bench/namesrv $(OUT)
 demo: all ## a cluster of real processes, killed in parts on the way; checks its own claims
 	@sh deploy/demo $(OUT)
 compat: all examples ## Apache's published Java, Go and Node clients against our servers
@@ -179,5 +181,5 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile
 clean: ## removes all builds
 	rm -rf build
-.PHONY: all examples tests check bench fuzz compat format analyze install help clean
+.PHONY: all examples tests check bench bench-namesrv fuzz compat format analyze install help clean
 .DEFAULT_GOAL := all
