@@ -4,7 +4,9 @@
  *
  *   I1  What the first walk accepted, the second reads the same way: both are next_member() and next_line().
  *       (test: every_cut_of_a_body_is_refused; fuzz: register_body)
- *   I2  A compressed body is inflated up to a limit, whatever its own lengths claim. (test: a_bomb_is_refused) */
+ *   I2  A compressed body is inflated up to a limit, whatever its own lengths claim. (test: a_bomb_is_refused)
+ * Nearly all members are spelled the same to the byte; usual_member() compares these with a template and
+ * leaves the others to the scanner. (test: unusual_spellings_are_read_as_the_usual_one) */
 #include "namesrv/route/register_body.h"
 
 #include <zlib.h>
@@ -71,9 +73,48 @@ static struct slice plain_name(struct register_topics *w, struct slice raw, stru
     return s->bad ? slice_make(NULL, 0) : slice_make(w->name, n);
 }
 
+/* ---- a member as Apache's and our brokers write it ---- */
+static bool skip_text(struct scan *s, const char *text, size_t n)
+{
+    if ((size_t)(s->end - s->p) < n || memcmp(s->p, text, n) != 0)
+        return false;
+    s->p += n;
+    return true;
+}
+#define SKIP(s, literal) skip_text(s, literal, sizeof(literal) - 1)
+
+static bool skip_digits(struct scan *s, int32_t *out) /* up to nine of them: no sign, no overflow */
+{
+    const uint8_t *from = s->p;
+    int32_t v = 0;
+    while (s->p < s->end && s->p - from < 9 && *s->p >= '0' && *s->p <= '9')
+        v = v * 10 + (*s->p++ - '0');
+    *out = v;
+    return s->p > from;
+}
+
+/* Takes a member that is spelled to the byte as brokers spell it; else false, and next_member() reads it from its start. */
+static bool usual_member(struct scan *at, struct slice key, struct topic_queues *out)
+{
+    struct scan s = *at;
+    if (key.n == 0 || memchr(key.p, '\\', key.n) != NULL)
+        return false;
+    bool usual = SKIP(&s, "{\"order\":false,\"perm\":") && skip_digits(&s, &out->perm) && SKIP(&s, ",\"readQueueNums\":") &&
+                 skip_digits(&s, &out->read) && SKIP(&s, ",\"topicFilterType\":\"SINGLE_TAG\",\"topicName\":\"") &&
+                 skip_text(&s, (const char *)key.p, key.n) && SKIP(&s, "\",\"topicSysFlag\":") && skip_digits(&s, &out->sys_flag) &&
+                 SKIP(&s, ",\"writeQueueNums\":") && skip_digits(&s, &out->write) && SKIP(&s, "}");
+    if (usual)
+        *at = s;
+    return usual;
+}
+
 /* One member of topicConfigTable. Absent members are what a TopicConfig of Apache begins with; the name is the one inside. */
 static void next_member(struct register_topics *w, struct scan *s, struct slice key, struct slice *name, struct topic_queues *out)
 {
+    if (key.n <= ROUTES_NAME_MAX && usual_member(s, key, out)) {
+        *name = key;
+        return;
+    }
     struct slice member, raw = key;
     bool first = true;
     *out = (struct topic_queues){.read = 16, .write = 16, .perm = 6};
@@ -300,6 +341,39 @@ enum mq_err register_body_decode(struct slice body, enum register_form form, str
         *out = (struct register_body){0};
     }
     return err;
+}
+
+/* ---- the version alone ---- */
+static bool plain_version(struct slice body, struct data_version *out)
+{
+    struct scan s = scan_over(body);
+    struct slice key;
+    bool first = true, inner = true;
+    for (scan_open(&s, '{'); scan_key(&s, &first, &key) && !slice_is(key, "topicConfigSerializeWrapper");)
+        scan_value(&s);
+    scan_open(&s, '{');
+    if (!scan_key(&s, &inner, &key) || !slice_is(key, "dataVersion"))
+        return false;
+    scan_version(&s, out);
+    return !s.bad;
+}
+
+static bool packed_version(struct slice body, struct data_version *out)
+{
+    uint8_t head[256];
+    z_stream z = {.next_in = (Bytef *)(uintptr_t)body.p, .avail_in = (uInt)body.n, .next_out = head, .avail_out = sizeof head};
+    if (inflateInit(&z) != Z_OK)
+        return false;
+    int rc = inflate(&z, Z_SYNC_FLUSH);
+    inflateEnd(&z);
+    struct rd r = rd_over(head, sizeof head - z.avail_out);
+    struct slice json = rd_bytes(&r, rd_u32(&r));
+    return (rc == Z_OK || rc == Z_STREAM_END) && !r.bad && data_version_decode(json, out, NULL) == MQ_OK;
+}
+
+bool register_body_version(struct slice body, enum register_form form, struct data_version *out)
+{
+    return form == REGISTER_PLAIN ? plain_version(body, out) : form == REGISTER_COMPRESSED && packed_version(body, out);
 }
 
 void register_body_end(struct register_body *b) { buf_free(&b->inflated); }

@@ -32,6 +32,8 @@ struct register_body {
 enum mq_err register_body_decode(struct slice body, enum register_form form, struct arena *arena, struct register_body *out,
                                  struct fault *why);
 void register_body_end(struct register_body *b);
+/* The body's version without walking its topics; false when it is not at its usual place, or the body is malformed up to there. */
+bool register_body_version(struct slice body, enum register_form form, struct data_version *out);
 
 struct register_topics { /* a walk; zero before register_topics_over() */
     const struct register_body *body;

@@ -21,7 +21,7 @@ enum {
     ROUTES_EXPIRE_MS = 120000,        /* a broker that was not heard of for longer is gone */
     ROUTES_SWEEP_FIRST_MS = 5000,
     ROUTES_SWEEP_MS = 10000,
-    ROUTES_CACHE_MAX = 128 << 20      /* bytes of encoded answers kept; the least recently asked goes first */
+    ROUTES_CACHE_MAX = 16 << 20       /* bytes of encoded answers kept; the least recently asked goes first */
 };
 
 struct data_version {
@@ -37,11 +37,18 @@ struct topic_source {
     bool (*next)(void *ctx, struct slice *name, struct topic_queues *out); /* NULL: no topics */
     void *ctx;
 };
+/* Which bytes a registration's body was: equal marks and equal versions mean the same body. form: as the caller likes. */
+struct body_mark {
+    size_t n; /* 0: none, equals nothing */
+    uint32_t crc;
+    int form;
+};
 struct registration {
     struct slice cluster, name, addr, ha_addr; /* ha_addr: p == NULL for none */
     int64_t id;                                /* ROUTES_MASTER_ID, or a slave's */
     uint64_t conn_id;                          /* the connection that said so */
     struct data_version version;
+    struct body_mark mark;
     struct topic_source topics;                /* read only when it's a master's and the version is new */
     bool filters_given;                        /* false: leave the filter servers as they are */
     const struct slice *filters;
@@ -70,6 +77,9 @@ void routes_free(struct routes *r);                         /* NULL allowed */
  * known, its topics are as far as they came, and the next registration reads all topics again. */
 enum mq_err routes_register(struct routes *r, const struct registration *reg, int64_t now_ms, struct registration_result *out,
                             struct fault *why);
+/* True when this broker last registered this address and id with the same version and mark: nothing of the body is news, and
+ * routes_register() may be given no topics and no filter servers. */
+bool routes_knows(const struct routes *r, const struct registration *reg);
 /* Forgets the address when it belongs to this broker name; false otherwise. */
 bool routes_unregister(struct routes *r, struct slice name, struct slice addr);
 /* Forgets all addresses that were last registered through this connection; how many. */

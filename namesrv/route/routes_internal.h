@@ -41,6 +41,7 @@ struct route_live {
     int64_t id, heard_ms;
     struct data_version version;
     bool version_known;
+    struct body_mark mark;
     struct buf ha_addr;
     struct buf filters; /* the JSON array of its filter servers; empty: none */
     char addr[];

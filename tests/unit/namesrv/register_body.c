@@ -168,6 +168,53 @@ Test(register_body, what_apaches_json_library_forgives_is_forgiven)
     cr_assert(b.n_filters == 2 && slice_is(b.filters[0], "h:1") && slice_is(b.filters[1], "h:2"));
 }
 
+/* Each differs from what brokers write in one place: read alike, or refused. */
+Test(register_body, unusual_spellings_are_read_as_the_usual_one)
+{
+#define MEMBER(order, perm, type, name, flag, write, end) \
+    "{\"topicConfigSerializeWrapper\":{\"topicConfigTable\":{\"T-1\":{\"order\":" order ",\"perm\":" perm ",\"readQueueNums\":4,\"topicFilterType\":\"" type \
+    "\",\"topicName\":\"" name "\",\"topicSysFlag\":" flag ",\"writeQueueNums\":" write end "}}}"
+    static const struct { const char *body, *want; } cases[] = {
+        {MEMBER("false", "6", "SINGLE_TAG", "T-1", "1", "5", "}"), "T-1 4 5 6 1;"},
+        {MEMBER("true", "6", "SINGLE_TAG", "T-1", "1", "5", "}"), "T-1 4 5 6 1;"},
+        {MEMBER("false", "\"6\"", "SINGLE_TAG", "T-1", "1", "5", "}"), "T-1 4 5 6 1;"},
+        {MEMBER("false", "6", "MULTI_TAG", "T-1", "1", "5", "}"), "T-1 4 5 6 1;"},
+        {MEMBER("false", "6", "SINGLE_TAG", "T-12", "1", "5", "}"), "T-12 4 5 6 1;"},
+        {MEMBER("false", "6", "SINGLE_TAG", "T\\u002d1", "1", "5", "}"), "T-1 4 5 6 1;"},
+        {MEMBER("false", "6", "SINGLE_TAG", "T-1", "-1", "5", "}"), "T-1 4 5 6 -1;"},
+        {MEMBER("false", "6", "SINGLE_TAG", "T-1", "1", "1234567890", "}"), "T-1 4 1234567890 6 1;"},
+        {MEMBER("false", "6", "SINGLE_TAG", "T-1", "1", "5", ",\"x\":[]}"), "T-1 4 5 6 1;"},
+        {MEMBER("false", "6", "SINGLE_TAG", "T-1", "1", "5", " }"), "T-1 4 5 6 1;"},
+        {MEMBER("false", "6", "SINGLE_TAG", "T-1", "1", "9999999999", "}"), NULL},
+        {MEMBER("false", "", "SINGLE_TAG", "T-1", "1", "5", "}"), NULL},
+        {MEMBER("false", "6", "SINGLE_TAG", "", "1", "5", "}"), NULL},
+    };
+    struct register_body b;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bool good = decode(slice_str(cases[i].body), REGISTER_PLAIN, &b) == MQ_OK;
+        cr_expect(good == (cases[i].want != NULL), "case %zu", i);
+        cr_expect(!good || strcmp(topics_text(&b), cases[i].want) == 0, "case %zu reads %s", i, topics_text(&b));
+    }
+}
+
+Test(register_body, the_version_is_read_without_the_topics)
+{
+    struct data_version v = {0};
+    struct slice plain = SLICE_LIT(APACHE_PLAIN), packed = from_hex(APACHE_COMPRESSED_HEX);
+    cr_assert(register_body_version(plain, REGISTER_PLAIN, &v) && v.counter == 0 && v.timestamp == 1795531001131);
+    cr_assert(register_body_version(packed, REGISTER_COMPRESSED, &v) && v.counter == 0 && v.timestamp == APACHE_COMPRESSED_TIMESTAMP);
+    cr_assert(!register_body_version(plain, REGISTER_ANCIENT, &v));
+    cr_assert(!register_body_version(plain, REGISTER_COMPRESSED, &v));
+    cr_assert(!register_body_version(slice_make(NULL, 0), REGISTER_PLAIN, &v));
+    cr_assert(!register_body_version(slice_make(NULL, 0), REGISTER_COMPRESSED, &v));
+    cr_assert(!register_body_version(SLICE_LIT("{\"topicConfigSerializeWrapper\":{\"topicConfigTable\":{},\"dataVersion\":{}}}"), REGISTER_PLAIN, &v), "not first");
+    cr_assert(!register_body_version(SLICE_LIT("{\"topicConfigSerializeWrapper\":{}}"), REGISTER_PLAIN, &v));
+    for (size_t n = 0; n < 107; n++) /* its 107th byte ends the version */
+        cr_expect(!register_body_version(slice_head(plain, n), REGISTER_PLAIN, &v), "cut at %zu", n);
+    for (size_t n = 0; n < 20; n++)
+        cr_expect(!register_body_version(slice_head(packed, n), REGISTER_COMPRESSED, &v), "cut at %zu", n);
+}
+
 Test(register_body, the_body_of_a_broker_before_3_0_11_is_the_wrapper_alone)
 {
     struct register_body b;

@@ -128,6 +128,31 @@ Test(requests, a_broker_registers_and_its_topic_is_found)
     cr_assert(ASK_BARE(REQ_GET_ROUTEINFO_BY_TOPIC) == RES_SYSTEM_ERROR && reply.remark.n > 0);
 }
 
+/* What comes again byte for byte is a sign of life and keeps topics and filter servers; what differs anywhere is read. */
+Test(requests, the_same_registration_again_keeps_what_is_known)
+{
+    static const char *const old_queues = "\"writeQueueNums\":4}}}}";
+    char body[sizeof FT_BODY];
+    memcpy(body, FT_BODY, sizeof FT_BODY);
+    for (int i = 0; i < 2; i++) {
+        mono = 1000 + i * 100000;
+        cr_assert(ASK_BODY(REQ_REGISTER_BROKER, slice_str(body), BX, "brokerId", "0") == 0);
+        cr_assert(ASK(REQ_GET_ROUTEINFO_BY_TOPIC, "topic", "FT") == 0 && body_is(FT_ROUTE));
+    }
+    cr_assert(routes_sweep(ns.routes, 200000) == 0);
+
+    char *queues = strstr(body, old_queues), *counter = strstr(body, "\"counter\":3");
+    cr_assert(queues && counter);
+    queues[strlen("\"writeQueueNums\":")] = '9';
+    cr_assert(ASK_BODY(REQ_REGISTER_BROKER, slice_str(body), BX, "brokerId", "0") == 0);
+    cr_assert(ASK(REQ_GET_ROUTEINFO_BY_TOPIC, "topic", "FT") == 0 && body_is(FT_ROUTE), "as Apache: the same version, no topic is read");
+    counter[strlen("\"counter\":")] = '4';
+    cr_assert(ASK_BODY(REQ_REGISTER_BROKER, slice_str(body), BX, "brokerId", "0") == 0);
+    cr_assert(ASK(REQ_GET_ROUTEINFO_BY_TOPIC, "topic", "FT") == 0 && strstr((char *)reply.body.p, "\"writeQueueNums\":9"));
+    queues[strlen("\"writeQueueNums\":")] = 'x';
+    cr_assert(ASK_BODY(REQ_REGISTER_BROKER, slice_str(body), BX, "brokerId", "0") == RES_SYSTEM_ERROR, "the same version does not excuse a bad body");
+}
+
 Test(requests, the_check_sum_of_a_registration_is_verified)
 {
     cr_assert(ASK_BODY(REQ_REGISTER_BROKER, SLICE_LIT(APACHE_PLAIN), BX, "brokerId", "0", "bodyCrc32", "1750106708") == 0);
