@@ -64,9 +64,12 @@ $(OUT)/mqbroker: $(OUT)/broker/main.o $(OUT)/libbroker.a $(OUT)/libcommon.a
 	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(LDLIBS) -o $@
 $(OUT)/cmq: $(CMQ_O) $(OUT)/libclient.a $(OUT)/libcommon.a
 	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(LDLIBS) -o $@
-$(OUT)/libcmq.a: $(CLIENT_O) $(COMMON_O)
+# one object, in which all names but those of cmq.h are local: a program may call its own functions buf_free() or log_error()
+$(OUT)/libcmq.a: $(CLIENT_O) $(COMMON_O) Makefile
 	@rm -f $@
-	ar rcs $@ $^
+	$(LD) -r $(filter %.o,$^) -o $(OUT)/libcmq.o
+	objcopy --localize-hidden $(OUT)/libcmq.o
+	ar rcs $@ $(OUT)/libcmq.o
 $(OUT)/libcmq.so.1: $(CLIENT_O) $(OUT)/libcommon.a client/libcmq.map
 	$(CC) $(CFLAGS) -shared -Wl,-soname,libcmq.so.1 -Wl,--version-script=client/libcmq.map $(filter %.o %.a,$^) $(LDFLAGS) $(LDLIBS) -o $@
 	ln -sf libcmq.so.1 $(OUT)/libcmq.so

@@ -48,6 +48,7 @@ for f in client/examples/*.c; do
     works "$n.c compiles and links" ${CC:-gcc} -std=c11 -Wall -Wextra -Werror "$f" $flags -o "$tmp/$n"
 done
 cp client/examples/producer.c "$tmp/static.c"
+printf 'void buf_free(void);\nvoid buf_free(void) {}\nint log_lowest = 1;\n' >>"$tmp/static.c" # names that are ours inside
 static=$(PKG_CONFIG_SYSROOT_DIR='' pkg-config --static --libs libcmq | sed 's/-L[^ ]* //g; s/-lcmq//')
 # shellcheck disable=SC2086
 works "and with the static library" ${CC:-gcc} -std=c11 $(pkg-config --cflags libcmq) "$tmp/static.c" "$usr/lib/libcmq.a" $static ${flags##*-lcmq} -o "$tmp/static"
@@ -64,6 +65,11 @@ absent=$(comm -13 "$tmp/exported" "$tmp/declared")
 if [ -z "$absent" ]; then ok "the shared library has all functions of the header"; else bad "the shared library lacks" "$absent"; fi
 strange=$(grep -v '^cmq_' "$tmp/exported")
 if [ -z "$strange" ]; then ok "and exports nothing else"; else bad "the shared library also exports" "$strange"; fi
+nm -g --defined-only "$usr/lib/libcmq.a" | awk 'NF == 3 { print $3 }' | sort -u >"$tmp/exported"
+absent=$(comm -13 "$tmp/exported" "$tmp/declared")
+if [ -z "$absent" ]; then ok "so has the static library"; else bad "the static library lacks" "$absent"; fi
+strange=$(grep -v -e '^cmq_' -e '^__[at]san_' -e '^__odr_asan' "$tmp/exported")
+if [ -z "$strange" ]; then ok "and its own names are its own"; else bad "the static library also exports" "$strange"; fi
 
 # ---- it works from there ----
 mkdir "$tmp/tmp"
