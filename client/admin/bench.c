@@ -73,20 +73,20 @@ struct progress {
     uint64_t sent, received, failed;
 };
 
-static void progress(struct bench *b, struct progress *p, int64_t now)
+static void progress(struct bench *b, struct progress *p, int64_t now, int64_t measure_ns)
 {
-    if (!p->shown || now < p->next_ns || b->measure_ns == 0 || now < b->measure_ns)
+    if (!p->shown || now < p->next_ns || measure_ns == 0 || now < measure_ns)
         return;
     uint64_t sent = atomic_load(&b->sent), received = atomic_load(&b->received), failed = atomic_load(&b->failed);
     if (p->next_ns) {
-        fprintf(stderr, "%4" PRId64 " s", (now - b->measure_ns) / 1000000000);
+        fprintf(stderr, "%4" PRId64 " s", (now - measure_ns) / 1000000000);
         if (sent || failed)
             fprintf(stderr, "  %9" PRIu64 " sent/s", sent - p->sent);
         if (received)
             fprintf(stderr, "  %9" PRIu64 " received/s", received - p->received);
         fprintf(stderr, failed > p->failed ? "  %" PRIu64 " failed\n" : "\n", failed - p->failed);
     }
-    *p = (struct progress){true, p->next_ns ? p->next_ns + 1000000000 : b->measure_ns + 1000000000, sent, received, failed};
+    *p = (struct progress){true, p->next_ns ? p->next_ns + 1000000000 : measure_ns + 1000000000, sent, received, failed};
 }
 
 /* Waits until `over` says so, or a signal came. Notes the processor's time when the measurement begins. */
@@ -103,7 +103,7 @@ static void wait_for(struct bench *b, bool (*over)(struct bench *b, int64_t now)
             if (senders)
                 bench_send_mark(senders, b);
         }
-        progress(b, p, now);
+        progress(b, p, now, measure_ns);
         bench_sleep_until(*cpu < 0 && measure_ns > now && measure_ns < now + TICK_NS ? measure_ns : now + TICK_NS);
     }
 }
@@ -269,12 +269,14 @@ static bool options(struct bench *b)
     return true;
 }
 
-static void begin_clock(struct bench *b)
+static void begin_clock(struct bench *b) /* consumers may have begun, and see messages of other runs */
 {
+    pthread_mutex_lock(&b->lock);
     b->start_ns = bench_now_ns() + 20 * MS; /* threads are being started */
     b->measure_ns = b->start_ns + b->warmup_ms * MS;
     b->end_ns = b->measure_ns + b->duration_ms * MS;
     b->run = (uint64_t)b->start_ns ^ (uint64_t)getpid() << 40 ^ (uint64_t)time(NULL) << 20;
+    pthread_mutex_unlock(&b->lock);
 }
 
 static void catch_signals(void)

@@ -18,14 +18,15 @@ struct bench {
     const char *name, *topic, *group;
     int64_t size, rate, threads, inflight, batch, duration_ms, warmup_ms, count, idle_ms;
     bool sync, poll, e2e;
-    int64_t start_ns, measure_ns, end_ns;
-    uint64_t planned, run; /* open loop: messages in all; the run's name in them */
+    uint64_t planned; /* open loop: messages in all */
     atomic_bool stop;
     atomic_uint_fast64_t claimed, sent, failed, received; /* of the measurement */
     atomic_uint_fast64_t errors[BENCH_CODES];
     atomic_int_fast64_t last_ns;    /* the last measured answer, or arrival */
     atomic_int running;             /* senders that have not ended */
-    pthread_mutex_t lock;           /* for what follows */
+    pthread_mutex_t lock;           /* for what follows; senders, who begin after the clock was set, read its figures without */
+    int64_t start_ns, measure_ns, end_ns;
+    uint64_t run;                   /* e2e: the run's name in its messages */
     struct cmq_error first;         /* what went wrong first */
     struct bench_hist hist;         /* e2e, consume: arrivals; send: filled at the end */
     struct bench_marks acked, seen; /* e2e */
