@@ -130,7 +130,8 @@ void pull_next(struct held_queue *q);
 void pull_resume(struct loop_msg *m);
 
 /* deliver.c */
-void deliver_ready(struct cmq_consumer *c, struct held_queue *q); /* messages wait in q; under lock */
+void deliver_ready(struct cmq_consumer *c, struct held_queue *q); /* messages wait in q; under lock; deliver_wake() afterwards */
+void deliver_wake(struct cmq_consumer *c); /* one of those who wait, who wakes the next; not under lock, or who was woken waits again */
 void deliver_forget(struct cmq_consumer *c, struct held_queue *q); /* none wait any more; under lock */
 void deliver_done(struct cmq_consumer *c, struct cmq_message *m);  /* consumed at last; frees m; takes the lock */
 void deliver_polled_done(struct cmq_consumer *c); /* the last poll's message is consumed; under lock */

@@ -53,9 +53,10 @@ void deliver_ready(struct cmq_consumer *c, struct held_queue *q)
         list_push_back(&c->ready, &q->ready);
     if (c->delivery == BY_THREADS && c->idle == 0)
         start_thread(c);
-    pthread_cond_signal(&c->more);
     show(c);
 }
+
+void deliver_wake(struct cmq_consumer *c) { pthread_cond_signal(&c->more); }
 
 void deliver_forget(struct cmq_consumer *c, struct held_queue *q)
 {

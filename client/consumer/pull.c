@@ -311,6 +311,8 @@ static void take_in(struct held_queue *q, struct list *messages, int64_t next_of
     if (any)
         deliver_ready(c, q);
     pthread_mutex_unlock(&c->lock);
+    if (any)
+        deliver_wake(c);
 }
 
 static void offset_moved(struct held_queue *q, int64_t from, int64_t to)

@@ -50,6 +50,7 @@ void retry_on_timer(void *arg)
         deliver_ready(c, q);
     }
     pthread_mutex_unlock(&c->lock);
+    deliver_wake(c);
     LIST_EACH(it, &gone)
     {
         struct cmq_message *m = CONTAINER_OF(it, struct cmq_message, later);
