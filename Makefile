@@ -131,6 +131,8 @@ bench: all ## the broker's speed on this machine: SECONDS=3 a workload, ONLY="na
 	@sh tests/bench/run $(OUT)
 bench-namesrv: all ## the name server's: APACHE_HOME=DIR in turn with Apache's, SPREAD=0 with all topics on all brokers
 	@sh tests/bench/namesrv $(OUT)
+bench-against: all ## end to end beside Apache's broker: APACHE_HOME=folder with lib/*.jar, see the head of tests/bench/against
+	@bash tests/bench/against $(OUT)
 demo: all ## a cluster of real processes, killed in parts on the way; checks its own claims
 	@sh deploy/demo $(OUT)
 compat: all examples ## Apache's published Java, Go and Node clients against our servers
@@ -184,5 +186,5 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile
 clean: ## removes all builds
 	rm -rf build
-.PHONY: all examples tests check bench bench-namesrv fuzz compat format analyze install help clean
+.PHONY: all examples tests check bench bench-against bench-namesrv fuzz compat format analyze install help clean
 .DEFAULT_GOAL := all
