@@ -117,7 +117,7 @@ TOOLS := $(patsubst tests/tools/%.c,$(OUT)/tests/%,$(wildcard tests/tools/*.c))
 $(TOOLS): $(OUT)/tests/%: $(OUT)/tests/tools/%.o $(OUT)/libcommon.a
 	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(LDLIBS) -o $@
 
-tests: $(TESTS) $(TOOLS) ## builds the test programs
+tests: $(TESTS) $(TOOLS) $(OUT)/tests/bench-io_threads ## builds the test programs
 check: all tests ## builds and runs unit, sim and integration tests; the last line is "N passed, N failed"
 	@sh tests/run $(OUT)
 ifeq ($(shell find "$$(clang -print-resource-dir 2>/dev/null)/lib" -name 'libclang_rt.fuzzer*' 2>/dev/null),)
@@ -133,6 +133,10 @@ bench-namesrv: all ## the name server's: APACHE_HOME=DIR in turn with Apache's, 
 	@sh tests/bench/namesrv $(OUT)
 bench-against: all ## end to end beside Apache's broker: APACHE_HOME=folder with lib/*.jar, see the head of tests/bench/against
 	@bash tests/bench/against $(OUT)
+$(OUT)/tests/bench-io_threads: $(OUT)/tests/bench/io_threads.o $(OUT)/libbroker.a $(OUT)/libcommon.a
+	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(LDLIBS) -o $@
+bench-loops: $(OUT)/tests/bench-io_threads ## what reading and writing on threads of their own would give (docs/decisions/0004)
+	@sh tests/bench/loops $(OUT)
 demo: all ## a cluster of real processes, killed in parts on the way; checks its own claims
 	@sh deploy/demo $(OUT)
 compat: all examples ## Apache's published Java, Go and Node clients against our servers
@@ -186,5 +190,5 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile
 clean: ## removes all builds
 	rm -rf build
-.PHONY: all examples tests check bench bench-against bench-namesrv fuzz compat format analyze install help clean
+.PHONY: all examples tests check bench bench-against bench-loops bench-namesrv fuzz compat format analyze install help clean
 .DEFAULT_GOAL := all
