@@ -89,10 +89,8 @@ void ack_fill(const struct ack *a, const struct ack_setup *setup, struct reply *
 {
     char id[MESSAGE_ID_MAX];
     struct slice ids = slice_str(a->ids);
-    if (a->ids == NULL) {
-        message_id(setup->store_host, a->phys_off, id);
-        ids = slice_str(id);
-    }
+    if (a->ids == NULL)
+        ids = slice_make(id, message_id(setup->store_host, a->phys_off, id));
     reply_str(out, "msgId", ids);
     reply_int(out, "queueId", a->queue_id);
     reply_int(out, "queueOffset", a->queue_off);

@@ -228,8 +228,7 @@ static char *batch_ids(const struct sending *s, const struct put_result *put, si
 {
     char *ids = mem_alloc(n * MESSAGE_ID_MAX), *at = ids;
     for (size_t i = 0; ids && i < n; i++) {
-        message_id(&s->c->store_host, put[i].phys_off, at);
-        at += strlen(at);
+        at += message_id(&s->c->store_host, put[i].phys_off, at);
         *at++ = i + 1 < n ? ',' : 0;
     }
     return ids;

@@ -174,20 +174,28 @@ int64_t tags_code(struct slice tags) { return tags.n == 0 ? 0 : java_hash(tags);
 
 /* ---- ids ---- */
 
-#define HEX_ROW(d) d "0" d "1" d "2" d "3" d "4" d "5" d "6" d "7" d "8" d "9" d "A" d "B" d "C" d "D" d "E" d "F"
-static const char hex_pairs[] = HEX_ROW("0") HEX_ROW("1") HEX_ROW("2") HEX_ROW("3") HEX_ROW("4") HEX_ROW("5") HEX_ROW("6") HEX_ROW("7")
-    HEX_ROW("8") HEX_ROW("9") HEX_ROW("A") HEX_ROW("B") HEX_ROW("C") HEX_ROW("D") HEX_ROW("E") HEX_ROW("F");
-
-void message_id(const struct host *store, int64_t phys_off, char out[MESSAGE_ID_MAX])
+/* Eight digits of v, all at once: its nibbles are spread to a byte each, and those above 9 are lifted to the letters. */
+static char *put_hex(char *at, uint32_t v)
 {
-    uint8_t raw[28];
-    size_t ip = store->v6 ? 16 : 4, n = ip + 12;
-    memcpy(raw, store->ip, ip);
-    put_u32(raw + ip, store->port);
-    put_u64(raw + ip + 4, (uint64_t)phys_off);
-    for (size_t i = 0; i < n; i++)
-        memcpy(out + 2 * i, hex_pairs + 2 * raw[i], 2);
-    out[2 * n] = '\0';
+    uint64_t x = (uint64_t)(v >> 16) << 32 | (v & 0xffff);
+    x = (x & 0x0000ff000000ff00u) << 8 | (x & 0x000000ff000000ffu);
+    x = (x & 0x00f000f000f000f0u) << 4 | (x & 0x000f000f000f000fu);
+    uint64_t letters = (x + 0x0606060606060606u) >> 4 & 0x0101010101010101u;
+    put_u64((uint8_t *)at, x + 0x3030303030303030u + letters * ('A' - '9' - 1));
+    return at + 8;
+}
+
+size_t message_id(const struct host *store, int64_t phys_off, char out[MESSAGE_ID_MAX])
+{
+    char *at = out;
+    struct rd ip = rd_over(store->ip, store->v6 ? 16 : 4);
+    while (!rd_done(&ip))
+        at = put_hex(at, rd_u32(&ip));
+    at = put_hex(at, store->port);
+    at = put_hex(at, (uint32_t)((uint64_t)phys_off >> 32));
+    at = put_hex(at, (uint32_t)phys_off);
+    *at = '\0';
+    return (size_t)(at - out);
 }
 
 static int digit(uint8_t c)

@@ -73,7 +73,7 @@ void prop_known(struct slice props, struct known_props *out);
 
 /* ---- ids: upper-case hex of ip, port (4 bytes), phys_off: 32 digits, 56 with IPv6 ---- */
 enum { MESSAGE_ID_MAX = 57 };
-void message_id(const struct host *store, int64_t phys_off, char out[MESSAGE_ID_MAX]);
+size_t message_id(const struct host *store, int64_t phys_off, char out[MESSAGE_ID_MAX]); /* its length; a NUL follows */
 bool message_id_decode(struct slice id, struct host *store, int64_t *phys_off);
 
 /* ---- body of a batch send (320): u32 size, u32 magic, u32 crc, i32 flag, u32 n, body, u16 n, properties; repeated ---- */

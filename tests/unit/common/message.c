@@ -70,11 +70,13 @@ Test(message, ids_have_the_address_and_the_place)
     struct host h = {.ip = {127, 0, 0, 1}, .port = 10911}, back;
     char id[MESSAGE_ID_MAX];
     int64_t off;
-    message_id(&h, 0x1234, id);
-    cr_expect(strcmp(id, "7F00000100002A9F0000000000001234") == 0, "%s", id);
+    cr_expect(message_id(&h, 0x1234, id) == 32 && strcmp(id, "7F00000100002A9F0000000000001234") == 0, "%s", id);
     cr_expect(message_id_decode(slice_str(id), &back, &off) && off == 0x1234 && back.port == 10911 && !back.v6);
     cr_expect(!message_id_decode(SLICE_LIT("7F00000100002A9F000000000000123"), &back, &off));
     cr_expect(!message_id_decode(SLICE_LIT("7F00000100002A9F000000000000123G"), &back, &off));
+    cr_expect(message_id(&h, 0x0fedcba9876543a9, id) == 32 && strcmp(id, "7F00000100002A9F0FEDCBA9876543A9") == 0, "%s", id);
+    struct host six = {.ip = {0x20, 0x01, 0x0d, 0xb8, [15] = 0xfe}, .port = 10911, .v6 = true};
+    cr_expect(message_id(&six, 9, id) == 56 && strcmp(id, "20010DB80000000000000000000000FE00002A9F0000000000000009") == 0, "%s", id);
 }
 
 Test(message, properties_by_javas_rules)

@@ -146,6 +146,9 @@ Test(index_bytes, hashes_are_javas_made_positive)
         {"TopicTest", "orderId-1", 1212371797},    /* Java: -1212371797 */
         {"TopicTest", "AC1100010001", 507233722},  /* -507233722 */
         {"T\xe4\xb8\xad", "k\xf0\x9f\x98\x80", 584643612}, /* UTF-16 units; -584643612 */
+        {"BenchmarkTopicOfTests", "AC110001000118B4AAC2018A4FB00000", 1097451999},
+        {"TopicTest", "~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~", 1334150468},
+        {"TopicTest", "12345678\xc3\xbc", 1607131446},
         {"T", "jllgvmc", 0},                       /* Integer.MIN_VALUE */
         {"T", "", 2639},                           /* 84 * 31 + 35 */
     };
