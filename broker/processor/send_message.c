@@ -27,7 +27,8 @@ enum { HOLD_AT_LEAST_MS = 2000 }; /* a send that waits for room: below the 3 s a
 struct properties {
     struct slice text;     /* without WAIT, with CLUSTER */
     struct slice without_id; /* of a batch: the same without UNIQ_KEY */
-    struct slice uniq_key;
+    struct slice uniq_key;      /* as it came */
+    struct known_props known, known_without_id; /* of text, of without_id */
     bool wait, transaction, delayed;
 };
 struct sending { /* one request on its way */
@@ -62,9 +63,14 @@ static bool properties_rebuild(struct sending *s, bool keep_wait)
         return false;
     *p = (struct properties){.wait = true};
     while (prop_next(&rest, &name, &value)) {
+        struct slice *known = NULL;
         switch (name.n) {
-        case sizeof PROP_WAIT - 1:
-            if (slice_is(name, PROP_WAIT)) {
+        case sizeof PROP_WAIT - 1: /* and KEYS and TAGS, which are as long */
+            if (slice_is(name, PROP_TAGS)) {
+                known = &p->known.tags;
+            } else if (slice_is(name, PROP_KEYS)) {
+                known = &p->known.keys;
+            } else if (slice_is(name, PROP_WAIT)) {
                 p->wait = slice_bool(value);
                 if (!keep_wait)
                     continue;
@@ -81,10 +87,12 @@ static bool properties_rebuild(struct sending *s, bool keep_wait)
                 continue;
             break;
         case sizeof PROP_UNIQ_KEY - 1: /* and TRAN_MSG, which is as long */
-            if (slice_is(name, PROP_UNIQ_KEY))
+            if (slice_is(name, PROP_UNIQ_KEY)) {
                 p->uniq_key = value;
-            else if (slice_is(name, PROP_TRAN_MSG))
+                known = &p->known.uniq_key;
+            } else if (slice_is(name, PROP_TRAN_MSG)) {
                 p->transaction = slice_bool(value);
+            }
             break;
         default:
             break;
@@ -96,6 +104,8 @@ static bool properties_rebuild(struct sending *s, bool keep_wait)
             at = put_run(at, start, run);
             run = slice_make(name.p, pair_n);
         }
+        if (known != NULL) /* where it will be when its run is put */
+            *known = slice_make(at + (at > start) + (value.p - run.p), value.n);
     }
     at = put_run(at, start, run);
     at = put_run(at, start, SLICE_LIT(PROP_CLUSTER "\1"));
@@ -106,6 +116,7 @@ static bool properties_rebuild(struct sending *s, bool keep_wait)
     return true;
 }
 _Static_assert(sizeof PROP_UNIQ_KEY == sizeof PROP_TRAN_MSG, "one case for both");
+_Static_assert(sizeof PROP_WAIT == sizeof PROP_TAGS && sizeof PROP_WAIT == sizeof PROP_KEYS, "one case for all three");
 _Static_assert(PROP_SEP_NAME == 1, "CLUSTER's is written as text");
 
 /* ---- checks ---- */
@@ -293,6 +304,7 @@ static int send_one(struct sending *s, struct reply *out)
     message_begin(s, &m);
     m.body = s->rq->cmd->body;
     m.properties = s->props.text;
+    m.known = &s->props.known;
     return put_all(s, &m, 1, &put, out);
 }
 
@@ -305,6 +317,7 @@ static bool drop_id(struct sending *s)
     if (kept && text.n)
         memcpy(kept, text.p, text.n);
     s->props.without_id = slice_make(kept, text.n);
+    prop_known(s->props.without_id, &s->props.known_without_id);
     buf_free(&text);
     return kept != NULL;
 }
@@ -318,11 +331,20 @@ static size_t batch_count(struct slice rest, enum mq_err *err)
     return n;
 }
 
+/* Where the value that counts is now: a slice of `text`, whose bytes are at `at`. */
+static struct slice moved(struct slice value, struct slice text, const uint8_t *at)
+{
+    return value.n > 0 ? slice_make(at + (value.p - text.p), value.n) : value;
+}
+
 /* The batch's own properties go behind each message's: of equal names the last one counts. But a message keeps its own unique key: a
  * client of 5.x gives the batch one, too, and told its user the messages' own. */
-static bool batch_properties(const struct sending *s, struct slice own, struct slice *out)
+static bool batch_properties(const struct sending *s, struct slice own, struct message *m, struct known_props *known)
 {
-    struct slice id, of_batch = prop_get(own, PROP_UNIQ_KEY, &id) ? s->props.without_id : s->props.text;
+    prop_known(own, known);
+    bool has_id = known->uniq_key.n > 0;
+    struct slice of_batch = has_id ? s->props.without_id : s->props.text;
+    const struct known_props *also = has_id ? &s->props.known_without_id : &s->props.known;
     uint8_t *p = arena_alloc(s->rq->arena, own.n + 1 + of_batch.n);
     if (p == NULL)
         return false;
@@ -332,7 +354,11 @@ static bool batch_properties(const struct sending *s, struct slice own, struct s
     if (n && p[n - 1] != PROP_SEP_PAIR)
         p[n++] = PROP_SEP_PAIR;
     memcpy(p + n, of_batch.p, of_batch.n);
-    *out = slice_make(p, n + of_batch.n);
+    m->properties = slice_make(p, n + of_batch.n);
+    m->known = known;
+    known->tags = also->tags.n > 0 ? moved(also->tags, of_batch, p + n) : moved(known->tags, own, p);
+    known->keys = also->keys.n > 0 ? moved(also->keys, of_batch, p + n) : moved(known->keys, own, p);
+    known->uniq_key = also->uniq_key.n > 0 ? moved(also->uniq_key, of_batch, p + n) : moved(known->uniq_key, own, p);
     return true;
 }
 
@@ -349,15 +375,16 @@ static int send_batch(struct sending *s, struct reply *out)
         return reply_refuse(out, RES_MESSAGE_ILLEGAL, "a batch can neither be delayed nor be part of a transaction");
     struct message *m = arena_alloc(s->rq->arena, n * sizeof *m);
     struct put_result *put = arena_alloc(s->rq->arena, n * sizeof *put);
+    struct known_props *known = arena_alloc(s->rq->arena, n * sizeof *known);
     bool kept = drop_id(s);
     for (size_t i = 0; i < n; i++) {
         struct batch_item item;
-        if (m == NULL || put == NULL || !kept || batch_next(&rest, &item) != MQ_OK)
+        if (m == NULL || put == NULL || known == NULL || !kept || batch_next(&rest, &item) != MQ_OK)
             return reply_refuse(out, RES_MESSAGE_ILLEGAL, "a batch of %zu messages is too large", n);
         message_begin(s, &m[i]);
         m[i].flag = item.flag;
         m[i].body = item.body;
-        if (!batch_properties(s, item.properties, &m[i].properties))
+        if (!batch_properties(s, item.properties, &m[i], &known[i]))
             return reply_refuse(out, RES_MESSAGE_ILLEGAL, "a batch of %zu messages is too large", n);
     }
     return put_all(s, m, n, put, out);

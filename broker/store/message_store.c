@@ -39,7 +39,11 @@ static void submit(void *ctx, enum store_lane lane, struct store_work *w)
 static enum mq_err tell(void *arg, const struct message *m, struct fault *why)
 {
     struct message_store *s = arg;
-    enum mq_err err = store_dispatch(s, m, NULL, false);
+    struct known_props known;
+    struct message record = *m;
+    prop_known(m->properties, &known);
+    record.known = &known;
+    enum mq_err err = store_dispatch(s, &record, NULL, false);
     if (err == MQ_ENOMEM)
         return fault_set(why, err, 0, "queue %" PRId32 " of %.*s", m->queue_id, SLICE_ARG(m->topic));
     if (err != MQ_OK)

@@ -23,12 +23,16 @@ enum {
     RECOVER_WAITING = 32 << 20,      /* the same while recovering: written on this thread */
     CHECKPOINT_EVERY_MS = 1000
 };
+struct span { /* of the bytes of a record's properties */
+    uint16_t at, n;
+};
 struct pending { /* a record of this turn's batch */
     struct consume_queue *q; /* NULL: no unit */
     size_t at;               /* in the batch */
     int64_t phys_off, queue_off, store_ms;
     uint32_t size;
     int32_t sys_flag, queue_id;
+    struct span tags, keys, uniq_key; /* what units and index need; n == 0: absent */
     uint16_t properties_n;   /* bytes */
     uint8_t topic_n;
 };
@@ -71,6 +75,7 @@ struct message_store {
 
 /* ---- message_store_put.c ---- */
 /* Queue unit and index entry of a record that is in the log; q NULL: looked up. tell: the listener hears of it. */
+/* m->known is set. */
 enum mq_err store_dispatch(struct message_store *s, const struct message *m, struct consume_queue *q, bool tell);
 static inline bool store_tran_has_no_unit(int32_t sys_flag)
 {

@@ -49,10 +49,8 @@ static bool topic_fits(struct slice topic)
 
 enum mq_err store_dispatch(struct message_store *s, const struct message *m, struct consume_queue *q, bool tell)
 {
-    struct known_props props;
-    prop_known(m->properties, &props);
     if (s->index != NULL && (uint64_t)m->phys_off >= msg_index_reached(s->index))
-        msg_index_add_known(s->index, m, &props);
+        msg_index_add_known(s->index, m, m->known);
     if (store_tran_has_no_unit(m->sys_flag))
         return MQ_OK;
     if (q == NULL && (!topic_fits(m->topic) || m->queue_id < 0))
@@ -61,7 +59,7 @@ enum mq_err store_dispatch(struct message_store *s, const struct message *m, str
         q = consume_queue_of(s->queues, m->topic, m->queue_id);
     if (q == NULL)
         return MQ_ENOMEM;
-    struct cq_unit unit = {.phys_off = m->phys_off, .size = m->size, .tags_code = unit_tags_code(s, m, props.tags)};
+    struct cq_unit unit = {.phys_off = m->phys_off, .size = m->size, .tags_code = unit_tags_code(s, m, m->known->tags)};
     enum mq_err err = consume_queue_add(s->queues, q, m->queue_off, unit);
     if (err == MQ_OK && tell && s->listener.arrived != NULL) {
         struct arrival a = {.topic = m->topic, .queue_id = m->queue_id, .queue_off = m->queue_off, .tags_code = unit.tags_code,
@@ -103,6 +101,27 @@ static size_t sizes(const struct message_store *s, const struct message *m, size
         sum += message_size(&m[i]);
     }
     return sum;
+}
+
+static struct span span_of(struct slice value, struct slice properties)
+{
+    return value.n > 0 ? (struct span){(uint16_t)(value.p - properties.p), (uint16_t)value.n} : (struct span){0};
+}
+
+/* Remembers where in the batch the record of m is, and what in its properties counts. */
+static void pending_add(struct message_store *s, const struct message *m, struct consume_queue *q, size_t at, const struct put_result *put)
+{
+    struct known_props looked;
+    const struct known_props *known = m->known;
+    if (known == NULL) {
+        prop_known(m->properties, &looked);
+        known = &looked;
+    }
+    s->pending[s->n_pending++] = (struct pending){.q = q, .at = at, .size = put->size, .phys_off = put->phys_off, .queue_off = put->queue_off,
+                                                  .store_ms = put->store_ms, .sys_flag = m->sys_flag, .queue_id = m->queue_id,
+                                                  .tags = span_of(known->tags, m->properties), .keys = span_of(known->keys, m->properties),
+                                                  .uniq_key = span_of(known->uniq_key, m->properties), .topic_n = (uint8_t)m->topic.n,
+                                                  .properties_n = (uint16_t)m->properties.n};
 }
 
 static bool pending_room(struct message_store *s, size_t n)
@@ -154,10 +173,7 @@ enum put_status message_store_put(struct message_store *s, const struct message 
         out[i] = (struct put_result){.phys_off = (int64_t)phys_off, .queue_off = unit ? next++ : 0, .store_ms = now_ms, .size = (uint32_t)size};
         message_encode(&m[i], to);
         message_patch_place(to, out[i].queue_off, out[i].phys_off, now_ms);
-        s->pending[s->n_pending++] = (struct pending){.q = unit ? q : NULL, .at = at, .size = (uint32_t)size, .phys_off = out[i].phys_off,
-                                                      .queue_off = out[i].queue_off, .store_ms = now_ms, .sys_flag = m[i].sys_flag,
-                                                      .queue_id = m[i].queue_id, .topic_n = (uint8_t)m[i].topic.n,
-                                                      .properties_n = (uint16_t)m[i].properties.n};
+        pending_add(s, &m[i], unit ? q : NULL, at, &out[i]);
         to += size;
         at += size;
         phys_off += size;
@@ -188,12 +204,19 @@ static struct message pending_record(const struct pending *p, const uint8_t *bat
                             .properties = slice_make(properties, p->properties_n)};
 }
 
+static struct slice value_at(const struct message *m, struct span s)
+{
+    return s.n > 0 ? slice_make(m->properties.p + s.at, s.n) : (struct slice){0};
+}
+
 static void dispatch_pending(struct message_store *s)
 {
     const uint8_t *batch = commit_log_batch(s->log);
     for (size_t i = 0; i < s->n_pending && s->failed.err == MQ_OK; i++) {
         const struct pending *p = &s->pending[i];
         struct message m = pending_record(p, batch);
+        const struct known_props known = {value_at(&m, p->tags), value_at(&m, p->keys), value_at(&m, p->uniq_key)};
+        m.known = &known;
         if (p->q == NULL && !store_tran_has_no_unit(m.sys_flag))
             continue; /* its topic was deleted since */
         enum mq_err err = store_dispatch(s, &m, p->q, true);

@@ -25,6 +25,9 @@ struct host { /* an address inside a record */
     bool v6;
 };
 
+struct known_props { /* what a store looks for among properties: the last of equal names; n == 0: absent */
+    struct slice tags, keys, uniq_key;
+};
 struct message { /* all slices borrowed */
     uint32_t size;            /* of the whole record; encode: ignored, decode: filled */
     uint32_t body_crc;        /* CRC-32 & 0x7fffffff; encode: ignored (computed) */
@@ -32,6 +35,7 @@ struct message { /* all slices borrowed */
     int64_t queue_off, phys_off, born_ms, store_ms, prepared_off;
     struct host born, store;  /* their v6 bits follow sys_flag on decode, set sys_flag on encode */
     struct slice topic, body, properties;
+    const struct known_props *known; /* slices of `properties`; NULL: nobody has looked. Not part of the record. */
 };
 
 size_t message_size(const struct message *m);                        /* bytes that message_encode() writes */
@@ -52,11 +56,7 @@ bool prop_get(struct slice props, const char *name, struct slice *value);    /* 
 void prop_add(struct buf *out, const char *name, struct slice value);        /* appends, with the separator before it when needed */
 /* Copies props without `name`. */
 void prop_copy_without(struct buf *out, struct slice props, const char *name);
-/* What a store looks for, in one pass: values of the last of equal names; p == NULL: absent. */
-struct known_props {
-    struct slice tags, keys, uniq_key;
-};
-void prop_known(struct slice props, struct known_props *out);
+void prop_known(struct slice props, struct known_props *out); /* in one pass */
 #define PROP_KEYS "KEYS"
 #define PROP_TAGS "TAGS"
 #define PROP_WAIT "WAIT"

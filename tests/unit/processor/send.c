@@ -1,5 +1,6 @@
 /* send.c - 10, 310 and 320: every check, its code and its words; what is stored; when the answer leaves. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -318,6 +319,32 @@ Test(send, a_retry_of_an_unknown_group_is_refused_where_groups_do_not_make_thems
     expect_refused(SEND("topic", "%RETRY%g"), RES_SUBSCRIPTION_GROUP_NOT_EXIST, "subscription group not exist, g");
 }
 
+/* What the processor saw while it copied the properties is what a reader of the stored text sees. */
+static void expect_unit_and_keys(int64_t queue_off, const char *tags, const char *key)
+{
+    struct message by_tags[9], by_key[9];
+    size_t n = kit_records(kit_pull("T", 0, queue_off, tags), by_tags, 9);
+    cr_expect(n >= 1 && by_tags[0].queue_off == queue_off, "tags %s of %" PRId64, tags, queue_off);
+    const struct answer *a = ASK(REQ_QUERY_MESSAGE, "topic", "T", "key", key, "maxNum", "9", "beginTimestamp", "0", "endTimestamp", "4000000000000");
+    n = kit_records(a, by_key, 9);
+    cr_expect(n >= 1 && by_key[0].queue_off == queue_off, "key %s of %" PRId64, key, queue_off);
+}
+
+Test(send, units_and_index_follow_the_last_of_equal_properties_wherever_it_stands)
+{
+    static const struct { const char *properties, *tags, *key; } cases[] = {
+        {"TAGS\001t0\002KEYS\001k0", "t0", "k0"},
+        {"WAIT\001true\002TAGS\001t1\002KEYS\001k1", "t1", "k1"},              /* the first pair is left out */
+        {"KEYS\001k2\002CLUSTER\001x\002\002WAIT\001true\002TAGS\001t2", "t2", "k2"}, /* runs of pairs */
+        {"TAGS\001a\002KEYS\001b\002KEYS\001k3\002TAGS\001t3", "t3", "k3"},
+        {"UNIQ_KEY\001k4\002\001\002x\002TAGS\001t4\002TAGS\001\002", "t4", "k4"}, /* pairs that are none */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ASSERT_CODE(SEND("properties", cases[i].properties), RES_SUCCESS);
+        expect_unit_and_keys((int64_t)i, cases[i].tags, cases[i].key);
+    }
+}
+
 /* ---- batches ---- */
 static void item(struct buf *out, const char *body, const char *props, int32_t flag)
 {
@@ -369,6 +396,18 @@ Test(send, a_batch_is_as_many_messages_side_by_side)
         cr_expect(prop_get(m[2].properties, "UNIQ_KEY", &v) && slice_is(v, "own"));
         cr_expect(prop_get(m[1].properties, "CLUSTER", &v) && slice_is(v, "DefaultCluster"));
     }
+}
+
+Test(send, units_and_index_of_a_batch_follow_its_messages_and_then_itself)
+{
+    struct buf body = {0};
+    item(&body, "one", "TAGS\001a\002KEYS\001k0", 0);
+    item(&body, "two", "UNIQ_KEY\001own\002TAGS\001a\002", 0);
+    item(&body, "three", "", 0);
+    ASSERT_CODE(batch(REQ_SEND_BATCH_MESSAGE, &body, (const char *const[]){"properties", "UNIQ_KEY\001id\002TAGS\001of_batch", NULL}), RES_SUCCESS);
+    expect_unit_and_keys(0, "of_batch", "k0"); /* of equal names the last one counts, and the batch's come last */
+    expect_unit_and_keys(1, "of_batch", "own");
+    expect_unit_and_keys(2, "of_batch", "id");
 }
 
 Test(send, a_batch_that_does_not_decode_stores_nothing)
