@@ -1,7 +1,11 @@
 /* mem.c - see mem.h. The failing switch is a relaxed atomic: it costs one load when unused.
+ * What is in use is counted per thread, and told to the process in pieces of MEM_SLACK: an atomic for each allocation would be felt.
+ * The size is the allocator's own figure, so no header is needed and memory may be freed on another thread than it came from.
+ *   I2  mem_used() is off by less than MEM_SLACK for each thread that allocates.  (test: unit/common/budget)
  *   I1  an arena keeps at most one block of ARENA_KEEP bytes across resets.   (test: unit/common/mem) */
 #include "common/base/mem.h"
 
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,10 +28,49 @@ static bool must_fail(void)
 
 void mem_fail_after(uint64_t n) { atomic_store_explicit(&fail_in, n, memory_order_relaxed); }
 
-void *mem_alloc(size_t n) { return must_fail() ? NULL : malloc(n ? n : 1); }
-void *mem_zalloc(size_t n) { return must_fail() ? NULL : calloc(1, n ? n : 1); }
-void *mem_realloc(void *p, size_t n) { return must_fail() ? NULL : realloc(p, n ? n : 1); }
-void mem_free(void *p) { free(p); }
+static _Atomic int64_t in_use;
+static _Thread_local int64_t not_told;
+
+static inline void count(int64_t bytes)
+{
+    not_told += bytes;
+    if (__builtin_expect((uint64_t)not_told + MEM_SLACK >= 2 * (uint64_t)MEM_SLACK, 0)) { /* outside of -MEM_SLACK .. MEM_SLACK */
+        atomic_fetch_add_explicit(&in_use, not_told, memory_order_relaxed);
+        not_told = 0;
+    }
+}
+
+static inline void *counted(void *p)
+{
+    count((int64_t)malloc_usable_size(p)); /* 0 of NULL */
+    return p;
+}
+
+uint64_t mem_used(void)
+{
+    int64_t n = atomic_load_explicit(&in_use, memory_order_relaxed) + not_told;
+    return n > 0 ? (uint64_t)n : 0;
+}
+
+void mem_trim(void) { malloc_trim(0); }
+
+void *mem_alloc(size_t n) { return must_fail() ? NULL : counted(malloc(n ? n : 1)); }
+void *mem_zalloc(size_t n) { return must_fail() ? NULL : counted(calloc(1, n ? n : 1)); }
+
+void *mem_realloc(void *p, size_t n)
+{
+    int64_t before = (int64_t)malloc_usable_size(p);
+    void *q = must_fail() ? NULL : realloc(p, n ? n : 1);
+    if (q != NULL)
+        count((int64_t)malloc_usable_size(q) - before);
+    return q;
+}
+
+void mem_free(void *p)
+{
+    count(-(int64_t)malloc_usable_size(p));
+    free(p);
+}
 
 void *mem_dup(const void *p, size_t n)
 {

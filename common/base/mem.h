@@ -1,4 +1,4 @@
-/* mem.h - the allocator that tests can make fail, and the arena of one request.
+/* mem.h - the allocator that counts and that tests can make fail, and the arena of one request.
  * Thread: mem_* any; an arena belongs to one thread. Sizes are bytes. */
 #ifndef COMMON_BASE_MEM_H
 #define COMMON_BASE_MEM_H
@@ -12,6 +12,12 @@ void *mem_realloc(void *p, size_t n);     /* NULL leaves p as it was */
 void *mem_dup(const void *p, size_t n);   /* a copy, yours */
 char *mem_strdup(const char *s);          /* a copy, yours */
 void mem_free(void *p);                   /* NULL allowed */
+
+/* Bytes that all of the above gave and did not get back, as the allocator rounds them; budget.h says what follows from it. Each
+ * other thread may have up to MEM_SLACK more or less. */
+enum { MEM_SLACK = 32 << 10 };
+uint64_t mem_used(void);
+void mem_trim(void); /* what is free goes back to the system as far as it can: costs about 1 ms */
 
 /* Tests: the n-th allocation from now on (1 = the next) and all after it fail; 0 = none fails. */
 void mem_fail_after(uint64_t n);

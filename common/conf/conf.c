@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/mem.h"
 
@@ -23,7 +24,8 @@ static enum mq_err refuse(const struct conf_key *k, struct slice value, struct f
     struct buf allowed = {0};
     switch (k->type) {
     case CONF_INT:
-    case CONF_I64: buf_printf(&allowed, "a number from %" PRId64 " to %" PRId64, k->low, k->high); break;
+    case CONF_I64:
+    case CONF_BYTES: buf_printf(&allowed, "a number from %" PRId64 " to %" PRId64, k->low, k->high); break;
     case CONF_STR: buf_printf(&allowed, "text of %" PRId64 " to %" PRId64 " bytes", k->low, k->high); break;
     case CONF_BOOL: buf_str(&allowed, "true or false"); break;
     case CONF_ENUM:
@@ -38,6 +40,19 @@ static enum mq_err refuse(const struct conf_key *k, struct slice value, struct f
     return err;
 }
 
+static bool bytes_i64(struct slice text, int64_t *out)
+{
+    static const char units[] = "kmg";
+    const char *unit = text.n > 1 ? memchr(units, text.p[text.n - 1] | 32, 3) : NULL;
+    unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
+    if (unit)
+        text.n--;
+    if (!slice_i64(text, out) || *out > INT64_MAX >> shift || *out < 0)
+        return false;
+    *out <<= shift;
+    return true;
+}
+
 static enum mq_err set(const struct conf_key *k, void *cfg, struct slice value, struct fault *why)
 {
     void *at = (char *)cfg + k->at;
@@ -45,7 +60,8 @@ static enum mq_err set(const struct conf_key *k, void *cfg, struct slice value, 
     switch (k->type) {
     case CONF_INT:
     case CONF_I64:
-        if (!slice_i64(value, &number) || number < k->low || number > k->high)
+    case CONF_BYTES:
+        if (!(k->type == CONF_BYTES ? bytes_i64 : slice_i64)(value, &number) || number < k->low || number > k->high)
             return refuse(k, value, why);
         if (k->type == CONF_INT)
             *(int32_t *)at = (int32_t)number;
@@ -170,7 +186,8 @@ void conf_value(const struct conf_key *k, const void *cfg, struct buf *out)
     const void *at = (const char *)cfg + k->at;
     switch (k->type) {
     case CONF_INT: buf_i64_text(out, *(const int32_t *)at); break;
-    case CONF_I64: buf_i64_text(out, *(const int64_t *)at); break;
+    case CONF_I64:
+    case CONF_BYTES: buf_i64_text(out, *(const int64_t *)at); break;
     case CONF_BOOL: buf_str(out, *(const bool *)at ? "true" : "false"); break;
     case CONF_ENUM: buf_str(out, k->names[*(const int32_t *)at]); break;
     case CONF_STR:
@@ -209,7 +226,8 @@ static void bounds(const struct conf_key *k, struct buf *out)
 {
     switch (k->type) {
     case CONF_INT:
-    case CONF_I64: buf_printf(out, "%" PRId64 " to %" PRId64, k->low, k->high); break;
+    case CONF_I64:
+    case CONF_BYTES: buf_printf(out, "%" PRId64 " to %" PRId64, k->low, k->high); break;
     case CONF_BOOL: buf_str(out, "true, false"); break;
     case CONF_STR: buf_str(out, "text"); break;
     case CONF_ENUM:

@@ -14,6 +14,7 @@
 enum conf_type {
     CONF_INT,  /* int32_t */
     CONF_I64,  /* int64_t */
+    CONF_BYTES, /* int64_t; 512m and the like may be written: k, m, g are powers of 1024 */
     CONF_BOOL, /* bool; only "true" in any case is true */
     CONF_STR,  /* char *, yours with the struct; never NULL after conf_defaults() */
     CONF_ENUM  /* int32_t: index into names */
@@ -28,7 +29,7 @@ struct conf_key {
     enum conf_type type;
     size_t at;                /* offset in the config struct */
     const char *def;          /* default, as text */
-    int64_t low, high;        /* bounds of CONF_INT and CONF_I64; of the length for CONF_STR (0, 0: none) */
+    int64_t low, high;        /* bounds of the numbers; of the length for CONF_STR (0, 0: none) */
     enum conf_apply apply;
     const char *help;         /* one line; units */
     const char *const *names; /* CONF_ENUM: NULL-terminated, in Apache's spelling */

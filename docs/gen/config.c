@@ -65,7 +65,7 @@ static void roff_key(struct buf *out, const struct conf_key *k, bool live_matter
     }
     buf_u8(out, '\n');
     roff(out, k->help);
-    if ((k->type == CONF_INT || k->type == CONF_I64) && k->high < INT64_MAX)
+    if ((k->type == CONF_INT || k->type == CONF_I64 || k->type == CONF_BYTES) && k->high < INT64_MAX)
         buf_printf(out, "; %" PRId64 " to %" PRId64, k->low, k->high);
     for (size_t i = 0; k->type == CONF_ENUM && k->names[i]; i++)
         buf_printf(out, "%s%s", i ? ", " : "; ", k->names[i]);

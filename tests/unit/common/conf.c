@@ -63,3 +63,22 @@ Test(conf, refuses_with_file_line_and_what_is_allowed)
     cr_expect(conf_load_file(&table, &s, "/nonexistent/file", NULL, NULL, &why) == MQ_EIO);
     conf_free(&table, &s);
 }
+
+Test(conf, bytes_may_have_a_unit)
+{
+    static const struct conf_key one[] = {{"limit", CONF_BYTES, 0, "0", 0, INT64_MAX, LIVE, "bytes", NULL}};
+    static const struct conf_table t = {one, 1};
+    static const struct { const char *text; int64_t want; } good[] = {{"17", 17}, {"2k", 2048}, {"3M", 3 << 20}, {"4g", (int64_t)4 << 30}, {"0", 0}};
+    static const char *const bad[] = {"", "k", "-1", "-1k", "1t", "1kk", "9223372036854775807k", "9007199254740992k"};
+    int64_t limit = 5;
+    struct fault why;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        cr_expect(conf_set(&t, &limit, SLICE_LIT("limit"), slice_str(bad[i]), &why) == MQ_EINVAL && limit == 5, "%s", bad[i]);
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        cr_expect(conf_set(&t, &limit, SLICE_LIT("limit"), slice_str(good[i].text), &why) == MQ_OK && limit == good[i].want, "%s", good[i].text);
+    struct buf out = {0};
+    limit = 2048;
+    conf_print(&t, &limit, &out);
+    cr_expect(slice_is(buf_view(&out), "limit=2048\n"));
+    buf_free(&out);
+}
