@@ -12,6 +12,7 @@
  * What the budget of frames leaves over waits for the next turn, too: it is asked for at the end of this one, because libevent runs an
  * event that is made active inside a callback before it returns, and a peer that sends on and on would keep timers, posts and answers waiting.
  * A failed write does not close: the peer's last words may still wait in the socket. They are read first.
+ * When memory is short (budget.h) the marks of this file move: HIGH_WATER, the size of a read, and at last who holds most is closed.
  * Two things stop the reading. `paused`: the peer does not read what we answer. `wait`: a processor said HANDLED_WAIT, so the request
  * and all behind it stay in `in`, undecoded, and TCP tells the peer to slow down; what the connection has sent keeps its order, and
  * whether it was closed meanwhile is seen when it is read again.   (test: unit/remoting/wait) */
@@ -31,7 +32,7 @@
 #include "common/remoting/endpoint.h"
 #include "common/remoting/endpoint_internal.h"
 
-enum { HIGH_WATER = 4 << 20, LOW_WATER = 1 << 20, SPARE_MAX = 4 << 20, TLS_HANDSHAKE = 0x16 };
+enum { HIGH_WATER = 4 << 20, HIGH_WATER_TIGHT = 256 << 10, SPARE_MAX = 4 << 20, TLS_HANDSHAKE = 0x16 };
 /* So many connections wait: others are read in small pieces, because each piece may have to be kept. */
 enum { MANY_WAIT = 64, READ_SMALL = 16 << 10 };
 
@@ -59,6 +60,19 @@ void peer_from_sockaddr(struct peer *p, const void *sockaddr)
             snprintf(p->addr, sizeof p->addr, "[%s]:%u", text, p->port);
         }
     }
+}
+
+/* Output that waits, from which on no more requests of its reader are processed. */
+static size_t high_water(const struct endpoint *ep)
+{
+    switch (budget_level(ep->budget)) {
+    case BUDGET_EASY:
+    case BUDGET_GIVE_BACK:
+    case BUDGET_NO_GROWTH: return HIGH_WATER;
+    case BUDGET_NO_GUESTS: return HIGH_WATER_TIGHT;
+    case BUDGET_NO_WORK: break;
+    }
+    return 0;
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg);
@@ -180,6 +194,15 @@ static void doom(struct conn *c, enum mq_err err, const char *why)
     endpoint_later(c);
 }
 
+size_t conn_holds(const struct conn *c) { return c->doom != MQ_OK || c->ep->served == c ? 0 : c->in.cap + c->out.cap; }
+
+void conn_shed(struct conn *c)
+{
+    c->ep->stats.refused++;
+    doom(c, MQ_ELIMIT, NULL); /* endpoint_relieve() logs one line for all */
+    buf_free(&c->in);
+}
+
 static void doom_slow(struct conn *c)
 {
     c->ep->stats.refused++;
@@ -226,7 +249,8 @@ static void out_done(struct conn *c)
     struct endpoint *ep = c->ep;
     c->out_at = 0;
     c->out.n = 0;
-    if (ep->n_spare < sizeof ep->spare / sizeof *ep->spare && c->out.cap <= SPARE_MAX - ep->spare_bytes && c->out.p != NULL) {
+    if (ep->n_spare < sizeof ep->spare / sizeof *ep->spare && budget_level(ep->budget) == BUDGET_EASY &&
+        c->out.cap <= SPARE_MAX - ep->spare_bytes && c->out.p != NULL) {
         ep->spare[ep->n_spare++] = c->out;
         ep->spare_bytes += c->out.cap;
         c->out = (struct buf){0};
@@ -262,10 +286,11 @@ bool conn_flush(struct conn *c)
         }
         event_add(c->writable, NULL);
     }
-    if (!c->paused && left > HIGH_WATER && c->link == NULL) { /* who calls goes on reading: two that wait for each other never end */
+    size_t high = high_water(c->ep);
+    if (!c->paused && left > high && c->link == NULL) { /* who calls goes on reading: two that wait for each other never end */
         c->paused = true;
         event_del(c->readable);
-    } else if (c->paused && left < LOW_WATER) {
+    } else if (c->paused && left <= high / 4) {
         c->paused = false;
         if (list_empty(&c->wait)) {
             event_add(c->readable, NULL);
@@ -321,7 +346,7 @@ static size_t take_frames(struct conn *c, const uint8_t *p, size_t n, bool *more
         }
         if (n - used - 4 < len)
             break;
-        if (budget-- == 0 || (c->link == NULL && c->out.n - c->out_at > HIGH_WATER)) {
+        if (budget-- == 0 || (c->link == NULL && c->out.n - c->out_at > high_water(c->ep))) {
             *more = true;
             break;
         }
@@ -372,7 +397,10 @@ static ssize_t fill(struct conn *c, void *to, size_t room)
     return n;
 }
 
-static size_t read_max(const struct endpoint *ep) { return ep->stats.waiting < MANY_WAIT ? READ_MAX : READ_SMALL; }
+static size_t read_max(const struct endpoint *ep)
+{
+    return ep->stats.waiting < MANY_WAIT && budget_level(ep->budget) < BUDGET_NO_GUESTS ? READ_MAX : READ_SMALL;
+}
 
 /* The rest of a frame whose beginning is in `in`: read straight behind it, no more than doubles what is there. */
 static void read_on(struct conn *c)
@@ -388,10 +416,9 @@ static void read_on(struct conn *c)
         c->in.n += (size_t)n;
 }
 
-static void serve(struct conn *c)
+static bool serve_bytes(struct conn *c)
 {
     bool more = false;
-    list_remove(&c->later);
     if (c->in.n > 0) {
         more = take_from_in(c);
         c->waited_ms = 0;
@@ -408,7 +435,23 @@ static void serve(struct conn *c)
                 keep(c, c->ep->scratch + used, (size_t)n - used);
         }
     }
+    return more;
+}
+
+static void serve(struct conn *c)
+{
+    struct endpoint *ep = c->ep;
+    list_remove(&c->later);
+    ep->served = c;
+    bool more = serve_bytes(c);
+    ep->served = NULL;
+    if (budget_level(ep->budget) >= BUDGET_NO_GUESTS)
+        endpoint_relieve(ep);
     if (c->state != CONN_OPEN || c->doom != MQ_OK || !list_empty(&c->wait))
+        return;
+    if (more && event_pending(c->writable, EV_WRITE, NULL))
+        conn_flush(c); /* its socket is full, and the mark may have moved: it pauses here or never */
+    if (more && c->paused)
         return;
     if (more) {
         endpoint_later(c); /* the rest in the next turn: one peer can't starve the others */

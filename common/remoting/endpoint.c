@@ -12,6 +12,8 @@
 #include "common/protocol/codes.h"
 #include "common/remoting/endpoint_internal.h"
 
+enum { SHED_LEAST = 64 << 10, RELIEVE_AGAIN_MS = 100 };
+
 static void end_of_turn(void *arg);
 static void on_call_timer(void *arg);
 static void on_idle_timer(void *arg);
@@ -275,9 +277,12 @@ struct conn *endpoint_conn(struct endpoint *ep, uint64_t conn_id)
 
 static void out_finish(void *ctx, const struct ticket *to, struct reply *reply)
 {
-    struct conn *c = endpoint_conn(ctx, to->conn_id);
+    struct endpoint *ep = ctx;
+    struct conn *c = endpoint_conn(ep, to->conn_id);
     if (c != NULL)
         send_reply(c, to, reply);
+    if (budget_level(ep->budget) >= BUDGET_NO_GUESTS)
+        endpoint_relieve(ep);
 }
 
 static bool out_oneway(void *ctx, uint64_t conn_id, const struct command *cmd)
@@ -301,14 +306,67 @@ static void out_close(void *ctx, uint64_t conn_id)
 
 /* ---- the end of a turn, and idle connections ---- */
 
-static void end_of_turn(void *arg)
+static void flush_all(struct endpoint *ep)
 {
-    struct endpoint *ep = arg;
     LIST_EACH(it, &ep->dirty)
     {
         list_remove(it);
         conn_flush(CONTAINER_OF(it, struct conn, dirty));
     }
+}
+
+/* Room is made by those who take most of it: whoever holds at least half of what the largest one does goes, until it is enough. So a server
+ * full of slow readers closes some of them, and who has nothing waiting is never closed.   (test: unit/remoting/memory) */
+void endpoint_relieve(struct endpoint *ep)
+{
+    int64_t now = loop_mono_ms(ep->loop);
+    flush_all(ep); /* what is merely on its way is no backlog */
+    uint64_t used = mem_used(), excess = budget_excess(used, ep->budget->limit), freed = 0;
+    if (excess == 0 || (now < ep->relieve_ms && used < ep->relieve_used))
+        return;
+    while (ep->n_spare > 0) {
+        freed += ep->spare[--ep->n_spare].cap;
+        buf_free(&ep->spare[ep->n_spare]);
+    }
+    ep->spare_bytes = 0;
+    size_t n_shed = 0;
+    while (freed < excess) {
+        size_t most = 0;
+        LIST_EACH(it, &ep->conns)
+        {
+            size_t holds = conn_holds(CONTAINER_OF(it, struct conn, node));
+            most = holds > most ? holds : most;
+        }
+        if (most < SHED_LEAST)
+            break;
+        LIST_EACH(it, &ep->conns)
+        {
+            struct conn *c = CONTAINER_OF(it, struct conn, node);
+            size_t holds = conn_holds(c);
+            if (freed < excess && holds >= most / 2) {
+                freed += holds;
+                n_shed++;
+                conn_shed(c);
+            }
+        }
+    }
+    if (n_shed == 0) {
+        ep->relieve_ms = now + RELIEVE_AGAIN_MS;
+        ep->relieve_used = used + SHED_LEAST; /* nobody can hold enough before */
+        return;
+    }
+    mem_trim();
+    if (log_ok_now(&ep->shed_logged_ms, 10000))
+        log_warn(ep->area, "the largest backlogs are closed connections=%zu bytes=%llu used=%llu limit=%llu", n_shed, (unsigned long long)freed,
+                 (unsigned long long)mem_used(), (unsigned long long)ep->budget->limit);
+}
+
+static void end_of_turn(void *arg)
+{
+    struct endpoint *ep = arg;
+    flush_all(ep);
+    if (budget_level(ep->budget) >= BUDGET_NO_GUESTS)
+        endpoint_relieve(ep);
     free_dead(ep);
     if (!list_empty(&ep->later))
         event_active(ep->later_event, EV_TIMEOUT, 1);

@@ -76,13 +76,17 @@ struct endpoint {
     struct buf spare[64];         /* output buffers without an owner */
     unsigned n_spare;
     size_t spare_bytes;           /* their memory */
+    struct budget *budget;        /* NULL: none */
+    struct conn *served;          /* whose bytes are just processed */
+    int64_t relieve_ms;           /* monotonic: the last search found nobody worth closing; not again before, unless so much is used */
+    uint64_t relieve_used;
     uint8_t *scratch;             /* what a connection without leftovers reads into */
     struct loop_hook hook;
     struct loop_timer call_timer, idle_timer;
     struct event *later_event; /* made active at the end of a turn that left something for the next one */
     struct outbox outbox;
     struct server_stats stats;
-    int64_t malformed_logged_ms;
+    int64_t malformed_logged_ms, shed_logged_ms;
 };
 
 enum mq_err endpoint_init(struct endpoint *ep, struct loop *l, const char *area);

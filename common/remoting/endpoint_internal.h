@@ -12,7 +12,10 @@ void endpoint_malformed(struct conn *c, const char *why);         /* counts, log
 void endpoint_fail_calls(struct endpoint *ep, struct list *calls, enum mq_err err, const struct fault *why);
 void endpoint_watch_idle(struct endpoint *ep);
 void endpoint_later(struct conn *c);                              /* conn_later() in the next turn */
+void endpoint_relieve(struct endpoint *ep);                       /* short of memory: writes what can be written, then closes who holds most */
 void conn_later(struct conn *c);
+size_t conn_holds(const struct conn *c);                          /* bytes of its buffers; 0 while it is served: they are in use */
+void conn_shed(struct conn *c);                                   /* frees them, and closes it in the next turn */
 void conn_wait(struct conn *c);                                   /* no more of it is read or processed until conn_go_on() */
 bool conn_go_on(struct conn *c);                                  /* false: it waits again, and nothing was processed */
 #endif

@@ -1,11 +1,12 @@
 /* server.c - listening sockets in front of an endpoint.
- * Accepting pauses when descriptors or the number of connections run out, and resumes when one is freed or after a moment: clients
+ * Accepting pauses when descriptors, memory or the number of connections run out, and resumes when one is freed or after a moment: clients
  * that are connected go on.   (test: unit/remoting/server) */
 #include "common/remoting/server.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
+#include <jansson.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
@@ -62,6 +63,11 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
     struct server *s = l->server;
     (void)what;
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+        if (budget_level(s->ep.budget) >= BUDGET_NO_GUESTS) {
+            char words[BUDGET_WORDS];
+            pause_accepting(s, budget_words(s->ep.budget, words));
+            return;
+        }
         if (s->ep.stats.connections >= s->max_connections) {
             pause_accepting(s, "the limit of connections is reached");
             return;
@@ -144,6 +150,7 @@ enum mq_err server_new(struct loop *l, const struct server_config *cfg, const st
     s->ep.out_max = cfg->out_max ? cfg->out_max : s->ep.out_max;
     s->ep.idle_ms = cfg->idle_ms ? cfg->idle_ms : s->ep.idle_ms;
     s->ep.frames_per_turn = cfg->frames_per_turn ? cfg->frames_per_turn : s->ep.frames_per_turn;
+    s->ep.budget = cfg->budget;
     s->max_connections = cfg->max_connections ? cfg->max_connections : CONNECTIONS_MAX;
     if (events != NULL)
         s->ep.events = *events;
@@ -201,6 +208,12 @@ void server_free(struct server *s)
     server_stop_accepting(s);
     endpoint_fini(&s->ep);
     mem_free(s);
+}
+
+void server_count_memory(void)
+{
+    event_set_mem_functions(mem_alloc, mem_realloc, mem_free);
+    json_set_alloc_funcs(mem_alloc, mem_free);
 }
 
 void server_raise_file_limit(void)

@@ -5,6 +5,7 @@
 #define COMMON_REMOTING_SERVER_H
 #include <stddef.h>
 #include <stdint.h>
+#include "common/base/budget.h"
 #include "common/base/err.h"
 #include "common/loop/loop.h"
 #include "common/protocol/reply.h"
@@ -19,8 +20,11 @@ struct server_config {
     size_t out_max;                   /* bytes queued to one peer; 0 = 64 MiB; a slow reader is closed beyond it */
     int64_t idle_ms;                  /* closed when nothing was read or written, or a frame was not whole, for so long; 0 = 120,000 */
     unsigned max_connections;         /* 0 = 60,000; beyond it accepting pauses */
-    unsigned frames_per_turn;         /* 0 = 512: budget of one connection in one turn */
+    unsigned frames_per_turn;         /* 0 = 512: share of one connection in one turn */
+    struct budget *budget;            /* NULL: none; outlives the server */
 };
+/* With a budget (budget.h): from BUDGET_NO_GUESTS on accepting pauses, connections are read in small pieces, and those who hold most are
+ * closed until there is room; from BUDGET_NO_WORK on who has not read his answers gets no others. */
 struct server_events { /* NULL members allowed */
     void *ctx;
     void (*opened)(void *ctx, const struct peer *peer);
@@ -34,6 +38,8 @@ struct server_stats {
 };
 struct server;
 
+/* For main(), before anything of libevent's or jansson's is called: what they allocate counts in mem_used(), too. */
+void server_count_memory(void);
 /* As many connections and files as the system lets this process have: for main(), before it makes a server. */
 void server_raise_file_limit(void);
 /* Listens at once. Routes are copied. MQ_OK: *out is yours, end with server_free(). Fails: MQ_EIO (why names address and port),
