@@ -61,6 +61,8 @@ static enum mq_err identity_open(struct broker *b, struct fault *why)
     b->core.memory_bytes = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
     b->core.boot_ms = clock_wall_ms();
     b->core.boot_mono_ms = clock_mono_ms();
+    b->budget.limit = budget_limit(c->memory_limit);
+    log_info("broker", "memory limit bytes=%llu from=%s", (unsigned long long)b->budget.limit, c->memory_limit ? "memoryLimit" : "machine");
     if (getrandom(&b->core.random, sizeof b->core.random, 0) != (ssize_t)sizeof b->core.random || b->core.random == 0)
         b->core.random = (uint64_t)clock_mono_us() | 1;
     address_text(c->broker_ip1, c->listen_port, b->addr, sizeof b->addr);
@@ -165,7 +167,7 @@ static enum mq_err share_files(unsigned *connections, struct fault *why)
 static enum mq_err listen_on(struct broker *b, struct fault *why)
 {
     const struct broker_config *c = &b->config;
-    struct server_config cfg = {.bind_addr = c->bind_address, .n_ports = 2, .backlog = (int)c->backlog, .idle_ms = c->idle_seconds * 1000,
+    struct server_config cfg = {.bind_addr = c->bind_address, .n_ports = 2, .backlog = (int)c->backlog, .idle_ms = c->idle_seconds * 1000, .budget = &b->budget,
                                       .ports = {(uint16_t)c->listen_port, (uint16_t)(c->listen_port - VIP_PORT_DISTANCE)}};
     const struct server_events events = broker_server_events(b);
     enum mq_err err = share_files(&cfg.max_connections, why);

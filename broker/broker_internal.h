@@ -14,6 +14,7 @@
 struct broker {
     struct broker_context core; /* pointers to the parts, for processors */
     struct broker_config config;
+    struct budget budget; /* memoryLimit */
     struct loop *loop;
     struct store_io io;
     struct exec *exec;

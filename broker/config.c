@@ -151,6 +151,8 @@ static const struct conf_key keys[] = {
     {"serverChannelMaxIdleTimeSeconds", CONF_I64, AT(idle_seconds), "120", 1, 86400, AT_START, "a silent connection is closed", NULL},
     {"serverSocketBacklog", CONF_I64, AT(backlog), "1024", 1, 65535, AT_START, "connections waiting to be accepted", NULL},
     {"configBlackList", CONF_STR, AT(config_black_list), "configBlackList;brokerConfigPath", 0, 4096, AT_START, "keys that 25 refuses, ;-separated", NULL},
+    {"memoryLimit", CONF_BYTES, AT(memory_limit), "0", 0, INT64_MAX, LIVE,
+     "bytes (512m, 4g) of buffers, queues, caches and tables; at least 16m; 0: half of what this process may use", NULL},
     {"logLevel", CONF_STR, AT(log_level), "info", 1, 10, LIVE, "debug info warn error off", NULL},
 
     UNUSED_KEYS(UNUSED_ROW)

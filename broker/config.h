@@ -57,6 +57,7 @@ struct broker_config {
     /* the shell */
     int64_t idle_seconds, backlog;
     int64_t wait_in_send_queue_ms; /* how long a send may wait for room before it is refused */
+    int64_t memory_limit; /* bytes; 0: from the machine, see budget.h */
     char *config_black_list;
     char *log_level;
 

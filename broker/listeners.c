@@ -96,6 +96,10 @@ static void on_group_seen(void *ctx, struct slice group, bool unit_mode)
     struct broker *b = ctx;
     char topic[sizeof RETRY_PREFIX + GROUP_NAME_MAX];
     int64_t now = loop_now_ms(b->loop);
+    if (groups_find(b->core.groups, group) == NULL && budget_level(&b->budget) >= BUDGET_NO_GROWTH) {
+        budget_say(&b->budget, "session", "a new group is");
+        return;
+    }
     const struct group_config *g = groups_find_or_create(b->core.groups, group, now);
     int n = snprintf(topic, sizeof topic, "%s%.*s", RETRY_PREFIX, SLICE_ARG(group));
     if (g == NULL || g->retry_queues <= 0 || n > TOPIC_NAME_MAX || topics_find(b->core.topics, slice_str(topic)))
@@ -152,6 +156,8 @@ static int config_set_live(void *broker, struct slice key, struct slice value, c
     log_info("config", "changed by request key=%.*s value=%.*s", SLICE_ARG(slice_head(key, 100)), SLICE_ARG(slice_head(value, 200)));
     if (slice_is(key, "logLevel") && log_level_named(b->config.log_level, &level))
         log_set_level(level);
+    if (slice_is(key, "memoryLimit"))
+        b->budget.limit = budget_limit(b->config.memory_limit);
     if (slice_is(key, "brokerPermission")) {
         topics_touch(b->core.topics, loop_now_ms(b->loop));
         registrar_all_changed(b->registrar);
@@ -204,6 +210,7 @@ void broker_fill_context(struct broker *b)
 {
     struct broker_context *c = &b->core;
     c->config = &b->config;
+    c->budget = &b->budget;
     c->broker = b;
     c->now_ms = now_ms;
     c->mono_ms = mono_ms;

@@ -1,7 +1,6 @@
 /* main.c - mqbroker: load, wire, run, close. */
 #include <getopt.h>
 #include <inttypes.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 #include "broker/broker.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/mem.h"
 #include "common/remoting/server.h"
 
 static const char usage[] = "usage: mqbroker [-c FILE] [-n LIST] [-p | -m] [-h]\n"
@@ -53,7 +53,7 @@ static int run(struct broker_config *cfg, int64_t born_us)
     if (err == MQ_OK)
         err = loop_on_signal(loop, SIGINT, on_stop, broker);
     if (err == MQ_OK) {
-        malloc_trim(0); /* what reading the tables took */
+        mem_trim(); /* what reading the tables took */
         log_info("broker", "broker ready port=%d took_us=%" PRId64, port, clock_mono_us() - born_us);
         loop_run(loop);
         failed = broker_failed(broker);
@@ -93,6 +93,7 @@ int main(int argc, char **argv)
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);
+    server_count_memory();
     if (broker_config_load(&cfg, file, namesrv, &why) != MQ_OK)
         return fail(&why);
     if (show)

@@ -23,6 +23,8 @@ static const struct conf_key keys[] = {
     {"maxConnections", CONF_INT, AT(max_connections), "60000", 16, 1000000, AT_START, "connections at a time; more wait", NULL},
     {"orderMessageEnable", CONF_BOOL, AT(order_message_enable), "false", 0, 0, LIVE,
      "routes carry orderTopicConf from the KV namespace ORDER_TOPIC_CONFIG", NULL},
+    {"memoryLimit", CONF_BYTES, AT(memory_limit), "0", 0, INT64_MAX, LIVE,
+     "bytes (512m, 4g) of tables, answers and buffers; at least 16m; 0: half of what this process may use", NULL},
     {"logLevel", CONF_ENUM, AT(log_level), "info", 0, 0, LIVE, "least important lines that are logged", levels},
     {"kvConfigPath", CONF_STR, AT(kv_config_path), "", 0, 4000, AT_START,
      "file of the KV configuration; empty: $HOME/namesrv/kvConfig.json", NULL},

@@ -11,6 +11,7 @@ struct namesrv_config {
     char *bind_address;
     int32_t backlog, idle_seconds, max_connections;
     bool order_message_enable, cluster_test;
+    int64_t memory_limit; /* bytes; 0: from the machine, see budget.h */
     int32_t log_level; /* enum log_level */
     char *rocketmq_home, *kv_config_path, *config_store_path, *config_black_list;
     char *unused[NAMESRV_UNUSED_KEYS]; /* values as they came */

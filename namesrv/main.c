@@ -90,6 +90,7 @@ int main(int argc, char **argv)
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);
+    server_count_memory();
     if (namesrv_config_load(&cfg, file, warn_unknown, NULL, &why) != MQ_OK)
         return fail(&why);
     if (print_only)

@@ -14,6 +14,7 @@
 struct namesrv_server {
     struct namesrv core;
     struct namesrv_config config;
+    struct budget budget; /* memoryLimit */
     struct loop *loop;
     struct server *server;
     struct loop_timer sweep;
@@ -73,7 +74,12 @@ static enum mq_err save_config(void *ctx, const struct namesrv_config *config, s
     return err;
 }
 
-static void config_changed(void *ctx) { log_set_level((enum log_level)((const struct namesrv_server *)ctx)->config.log_level); }
+static void config_changed(void *ctx)
+{
+    struct namesrv_server *s = ctx;
+    s->budget.limit = budget_limit(s->config.memory_limit);
+    log_set_level((enum log_level)s->config.log_level);
+}
 
 /* MQ_ENOTFOUND: absent or blank. */
 static enum mq_err load_kv_from(struct namesrv_server *s, const char *path, struct fault *why)
@@ -116,7 +122,7 @@ static enum mq_err listen_on(struct namesrv_server *s, struct fault *why)
 {
     struct server_config cfg = {.bind_addr = s->config.bind_address, .ports = {(uint16_t)s->config.listen_port}, .n_ports = 1,
                                 .backlog = s->config.backlog, .idle_ms = (int64_t)s->config.idle_seconds * 1000,
-                                .max_connections = (unsigned)s->config.max_connections};
+                                .budget = &s->budget, .max_connections = (unsigned)s->config.max_connections};
     struct server_events events = {.ctx = s, .closed = on_closed};
     struct request_table table = {.n = 0};
 
@@ -137,10 +143,12 @@ enum mq_err namesrv_open(struct loop *l, struct namesrv_config *cfg, struct name
         return fault_set(why, MQ_ENOMEM, 0, "name server");
     s->loop = l;
     s->config = *cfg; /* given back when something fails */
+    s->budget.limit = budget_limit(cfg->memory_limit);
+    log_info("namesrv", "memory limit bytes=%llu from=%s", (unsigned long long)s->budget.limit, cfg->memory_limit ? "memoryLimit" : "machine");
     loop_timer_init(&s->sweep, l, on_sweep, s);
     s->core.config = &s->config;
     s->core.shell = (struct namesrv_shell){.ctx = s, .mono_ms = mono_ms, .save_config = save_config, .config_changed = config_changed};
-    s->core.routes = routes_new(&(struct routes_config){.ctx = s, .order_conf = order_conf, .event = broker_event});
+    s->core.routes = routes_new(&(struct routes_config){.ctx = s, .order_conf = order_conf, .event = broker_event, .budget = &s->budget});
     s->core.kv = kv_config_new(save_kv, s);
 
     enum mq_err err = s->core.routes && s->core.kv ? MQ_OK : fault_set(why, MQ_ENOMEM, 0, "name server");

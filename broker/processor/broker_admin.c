@@ -179,6 +179,10 @@ static enum handled runtime_info(void *ctx, const struct request *rq, struct rep
     write_pools(&w, c);
     write_store(&w, c);
     write_schedule(&w, c);
+    if (c->budget) {
+        kv_u64(&w, "memoryUsed", mem_used());
+        kv_u64(&w, "memoryLimit", c->budget->limit);
+    }
     jw_end_object(&w);
     jw_end_object(&w);
     return HANDLED_NOW;

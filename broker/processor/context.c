@@ -1,7 +1,19 @@
-/* context.c - the rows that the processors add up to one table. How many there are is known when the broker starts, for the first time
+/* context.c - what all processors need: the words of a refusal for want of memory, and
+ * the rows that they add up to one table. How many there are is known when the broker starts, for the first time
  * on a developer's desk: too many is our own bug. */
 #include "broker/processor/context.h"
 #include <assert.h>
+#include "common/protocol/codes.h"
+
+bool context_short_of_memory(struct broker_context *c, enum budget_level level, const char *what, struct reply *out)
+{
+    char words[BUDGET_WORDS];
+    if (budget_level(c->budget) < level)
+        return false;
+    reply_refuse(out, RES_SYSTEM_BUSY, "%s refused, %s", what, budget_words(c->budget, words));
+    budget_say(c->budget, "broker", what);
+    return true;
+}
 
 void routes_add(struct route_sink *sink, int32_t code, request_fn *fn, struct broker_context *ctx)
 {

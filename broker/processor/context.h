@@ -4,6 +4,7 @@
 #define BROKER_PROCESSOR_CONTEXT_H
 #include "broker/config.h"
 #include "broker/metadata/data_version.h"
+#include "common/base/budget.h"
 #include "common/protocol/message.h"
 #include "common/protocol/reply.h"
 
@@ -19,6 +20,7 @@ struct broker_context {
     struct send_hold *hold;                   /* sends that wait for room in the store */
     struct stats *stats;
     const struct outbox *outbox;
+    struct budget *budget;                    /* of the whole process's memory; NULL: none */
     int64_t boot_ms, boot_mono_ms;            /* the start by the wall clock, and by the one that uptime goes by */
     struct data_version config_version;       /* of what 25 changed since the start */
     int64_t (*now_ms)(const void *broker);    /* wall clock of this turn, for what no request started */
@@ -46,6 +48,10 @@ static inline uint32_t context_random(struct broker_context *c) /* xorshift: spr
     c->random ^= c->random << 17;
     return (uint32_t)(c->random >> 16);
 }
+
+/* True: memory is so short that what would begin at this level is refused. `out` says so with SYSTEM_BUSY, which clients take for overload: a
+ * producer tries another broker, a consumer comes back later. `what` is for the log: "a new topic is". */
+bool context_short_of_memory(struct broker_context *c, enum budget_level level, const char *what, struct reply *out);
 
 /* Each file of this folder adds its rows; broker.c hands them to the server. fn's ctx is the broker_context. */
 struct route_sink {

@@ -10,6 +10,8 @@
  *   I2  what was parked once is never parked again: its answer after waking is final.               (test: unit/processor/pull)
  *   I3  a cold pull is run COLD_TRIES times without blocking, then once with: memory may be so short that what was read is gone
  *       again before its turn comes.
+ * When memory is short (budget.h) an answer carries less, so that consumers go on emptying what is full; a pull that would wait is refused with
+ * SYSTEM_BUSY: answered with "nothing found" its client would come back at once, again and again.  (test: unit/processor/memory)
  *   I4  pulls that wait take WAITING_MAX bytes in all; beyond that a pull is answered at once, as if its time were over. */
 #include <string.h>
 #include "broker/metadata/groups.h"
@@ -30,7 +32,8 @@ enum {
     COLD_TRIES = 4,
     WAITING_MAX = 256 << 20,
     PULL_TEXT_MAX = 65536, /* bytes of a subscription's expression */
-    TAGS_MAX = 4096
+    TAGS_MAX = 4096,
+    SHORT_BYTES = 16 << 10 /* of an answer while memory is short: a message at least */
 };
 
 struct tag_filter {
@@ -107,6 +110,8 @@ static bool group_check(struct run *r)
         reply_refuse(r->out, RES_NO_PERMISSION, "the broker[%s] pulling message is forbidden", r->c->config->broker_ip1);
         return false;
     }
+    if (groups_find(r->c->groups, p->group) == NULL && context_short_of_memory(r->c, BUDGET_NO_GROWTH, "a new group is", r->out))
+        return false;
     r->group = groups_find_or_create(r->c->groups, p->group, r->now_ms);
     if (r->group == NULL) {
         reply_refuse(r->out, RES_SUBSCRIPTION_GROUP_NOT_EXIST, "subscription group [%.*s] does not exist", SLICE_ARG(slice_head(p->group, 255)));
@@ -209,6 +214,8 @@ static void read_store(struct run *r, struct get_result *got)
                             .max_bytes = (uint32_t)(far ? cfg->max_bytes_on_disk : cfg->max_bytes_in_memory),
                             .max_msgs = (uint32_t)(p->max_msgs < 1 ? 1 : p->max_msgs < count ? p->max_msgs : count),
                             .match_tags = r->filter.all ? NULL : tags_match, .match_ctx = &r->filter};
+    if (budget_level(r->c->budget) >= BUDGET_NO_WORK && g.max_bytes > SHORT_BYTES)
+        g.max_bytes = SHORT_BYTES;
     message_store_get(r->c->store, &g, &r->out->body, got);
 }
 
@@ -313,7 +320,7 @@ static enum outcome pull_run(struct run *r)
     if (p->may_commit && (p->sys_flag & PULL_COMMIT_OFFSET))
         offsets_commit(r->c->offsets, p->group, p->topic, p->queue_id, p->commit_off);
     if (code_of(got.status, p) == RES_PULL_NOT_FOUND && p->may_park && (p->sys_flag & PULL_SUSPEND) && p->suspend_ms > 0 && !r->c->stopping)
-        return PULL_PARK;
+        return context_short_of_memory(r->c, BUDGET_NO_WORK, "a pull that would wait is", r->out) ? PULL_ANSWER : PULL_PARK;
     fill_answer(r, &got);
     return PULL_ANSWER;
 }

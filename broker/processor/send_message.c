@@ -139,6 +139,8 @@ static struct topic_config *topic_create(struct sending *s, struct reply *out)
     const struct send_header *h = &s->h;
     bool retry = slice_starts(h->topic, RETRY_PREFIX);
     char why[160] = "";
+    if (context_short_of_memory(c, BUDGET_NO_GROWTH, "a new topic is", out))
+        return NULL;
     int32_t wanted = h->default_queues > 0 ? h->default_queues : c->config->default_topic_queue_nums;
     struct topic_config *t = topics_auto_create(c->topics, h->topic, h->default_topic, wanted, h->unit_mode, s->rq->now_ms, why);
     if (t == NULL && retry)
@@ -187,6 +189,8 @@ static bool retry_or_dead(struct sending *s, struct reply *out)
     if (!slice_starts(s->h.topic, RETRY_PREFIX))
         return true;
     struct slice group = slice_from(s->h.topic, sizeof RETRY_PREFIX - 1);
+    if (groups_find(c->groups, group) == NULL && context_short_of_memory(c, BUDGET_NO_GROWTH, "a new group is", out))
+        return false;
     const struct group_config *g = groups_find_or_create(c->groups, group, s->rq->now_ms);
     if (g == NULL) {
         reply_refuse(out, RES_SUBSCRIPTION_GROUP_NOT_EXIST, "subscription group not exist, %.*s", SLICE_ARG(group));
@@ -198,6 +202,8 @@ static bool retry_or_dead(struct sending *s, struct reply *out)
     char name[MESSAGE_TOPIC_MAX + 1];
     int n = snprintf(name, sizeof name, "%s%.*s", DLQ_PREFIX, SLICE_ARG(group));
     const struct topic_config *t = n < (int)sizeof name ? topics_find(c->topics, slice_str(name)) : NULL;
+    if (t == NULL && context_short_of_memory(c, BUDGET_NO_GROWTH, "a new topic is", out))
+        return false;
     if (t == NULL && n < (int)sizeof name)
         t = topics_put(c->topics, slice_str(name), 1, 1, PERM_READ | PERM_WRITE, 0, false, s->rq->now_ms);
     if (t == NULL) {
@@ -397,6 +403,8 @@ static int try_send(struct broker_context *c, const struct request *rq, struct r
     char bad[160];
     if (!send_header_read(rq->cmd, &s.h, bad))
         return reply_refuse(out, RES_SYSTEM_ERROR, "%s", bad);
+    if (context_short_of_memory(c, BUDGET_NO_WORK, "a send is", out))
+        return HANDLED_NOW;
     if (rq->now_ms < c->config->start_accept_send_ms)
         return reply_refuse(out, RES_SYSTEM_ERROR, "broker unable to service, until %lld", (long long)c->config->start_accept_send_ms);
     if (topic_check(&s, out) == NULL)

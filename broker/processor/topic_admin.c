@@ -41,6 +41,8 @@ static enum handled create(void *ctx, const struct request *rq, struct reply *ou
     if (filter.n && !want.multi_tags && !slice_is(filter, "SINGLE_TAG"))
         return reply_refuse(out, RES_SYSTEM_ERROR, "field topicFilterType is unknown: %.*s", SLICE_ARG(slice_head(filter, 64)));
     const struct topic_config *old = topics_find(c->topics, topic);
+    if (old == NULL && context_short_of_memory(c, BUDGET_NO_GROWTH, "a new topic is", out))
+        return HANDLED_NOW;
     want.order = old && old->order; /* the name servers' KV configuration decides it */
     if (topics_put_all(c->topics, topic, &want, rq->now_ms) == NULL)
         return reply_refuse(out, RES_SYSTEM_ERROR, "out of memory");

@@ -319,11 +319,21 @@ static enum mq_err topics_register(struct routes *r, struct route_live *v, const
     return MQ_OK;
 }
 
+enum mq_err route_may_grow(const struct routes *r, struct fault *why)
+{
+    char words[BUDGET_WORDS];
+    if (budget_level(r->cfg.budget) < BUDGET_NO_GROWTH)
+        return MQ_OK;
+    return fault_set(why, MQ_ELIMIT, 0, "%s", budget_words(r->cfg.budget, words));
+}
+
 /* The address at its place: broker, id, connection. *first: there was no address with this id. */
 static enum mq_err place(struct routes *r, const struct registration *reg, struct route_live **out, bool *first,
                          struct fault *why)
 {
     struct route_broker *b = broker_named(r, reg->name);
+    if ((b == NULL || live_at(r, reg->addr) == NULL) && route_may_grow(r, why) != MQ_OK)
+        return MQ_ELIMIT;
     if (b == NULL) {
         if (r->brokers.n >= ROUTES_BROKERS_MAX)
             return fault_set(why, MQ_ELIMIT, 0, "more than %d broker names", ROUTES_BROKERS_MAX);

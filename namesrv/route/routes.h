@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "common/base/budget.h"
 #include "common/base/buf.h"
 #include "common/base/err.h"
 #include "common/base/slice.h"
@@ -66,6 +67,8 @@ struct routes_config {
     bool (*order_conf)(void *ctx, struct slice topic, struct slice *value);
     /* An address came or went. It must not call back into the tables. */
     void (*event)(void *ctx, enum broker_event what, struct slice name, struct slice addr, int64_t id, uint64_t conn_id);
+    /* NULL: none. From BUDGET_NO_GROWTH on what is new is refused, and what is known goes on; from BUDGET_GIVE_BACK on no answers are kept. */
+    const struct budget *budget;
 };
 
 struct routes;
@@ -73,7 +76,7 @@ struct routes *routes_new(const struct routes_config *cfg); /* NULL: out of memo
 void routes_free(struct routes *r);                         /* NULL allowed */
 
 /* ---- brokers ---- */
-/* MQ_EINVAL: a name that is empty or too long; MQ_ELIMIT, MQ_ENOMEM. After a failure among the topics the address is
+/* MQ_EINVAL: a name that is empty or too long; MQ_ELIMIT (a bound of above, or memory), MQ_ENOMEM. After a failure among the topics the address is
  * known, its topics are as far as they came, and the next registration reads all topics again. */
 enum mq_err routes_register(struct routes *r, const struct registration *reg, int64_t now_ms, struct registration_result *out,
                             struct fault *why);

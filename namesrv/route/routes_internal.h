@@ -68,6 +68,9 @@ struct routes {
     uint64_t encoded;
 };
 
+/* MQ_OK, or MQ_ELIMIT with words: memory is too short for something new. */
+enum mq_err route_may_grow(const struct routes *r, struct fault *why);
+
 /* ---- ptrs ---- */
 bool ptrs_insert(struct ptrs *a, uint32_t at, void *item); /* false: out of memory */
 void ptrs_remove(struct ptrs *a, uint32_t at);

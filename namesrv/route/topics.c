@@ -4,7 +4,7 @@
  *       say the same. (test: the_last_address_takes_the_topics_along)
  *   I2  An answer is kept until a queue, an address, a filter server or the order configuration in it changes, and is then
  *       dropped, not rebuilt: who asks next pays. (test: an_answer_is_built_once_until_the_route_changes)
- *   I3  Answers kept stay below ROUTES_CACHE_MAX together; the least recently asked goes first. A topic on 2,000 brokers has
+ *   I3  Answers kept stay below ROUTES_CACHE_MAX together; the least recently asked goes first, all but one when memory is short. A topic on 2,000 brokers has
  *       an answer of 400 KB, 10,000 such topics would fill 4 GB. (test: kept_answers_are_bounded)
  * Removing a broker costs its topics times log(brokers of a topic), not all topics. */
 #include "common/base/mem.h"
@@ -138,6 +138,8 @@ enum mq_err route_topics_put(struct routes *r, struct route_broker *b, struct sl
     }
     if (r->n_queues >= ROUTES_QUEUES_MAX || (t == NULL && r->topics.n >= ROUTES_TOPICS_MAX))
         return fault_set(why, MQ_ELIMIT, 0, "more than %d topics, or %d of topic and broker", ROUTES_TOPICS_MAX, ROUTES_QUEUES_MAX);
+    if (route_may_grow(r, why) != MQ_OK)
+        return MQ_ELIMIT;
     if (t == NULL)
         t = topic_new(r, name);
     if (t == NULL)
@@ -177,7 +179,7 @@ bool routes_answer(struct routes *r, struct slice topic, struct slice *out)
         return false;
     list_remove(&t->lru);
     list_push_front(&r->lru, &t->lru);
-    while (r->cached_bytes > ROUTES_CACHE_MAX && r->lru.prev != &t->lru)
+    while ((r->cached_bytes > ROUTES_CACHE_MAX || budget_level(r->cfg.budget) >= BUDGET_GIVE_BACK) && r->lru.prev != &t->lru)
         route_topics_stale(r, CONTAINER_OF(r->lru.prev, struct route_topic, lru));
     *out = slice_make(t->answer, t->answer_n);
     return true;

@@ -3,6 +3,9 @@
  *   badpeer HOST:PORT slow TOPIC N M   N connections ask M times each for the head of queue 0 of TOPIC and read nothing; "asking", then waits
  *   badpeer HOST:PORT drip N           N connections announce a frame of 16 MiB; every second one sends a byte of it five times a second;
  *                                      "dripping", then until it is killed
+ *   badpeer HOST:PORT half N BYTES     N connections send so much of a frame of 4 MiB; "halves", then waits
+ *   badpeer HOST:PORT topics N         asks a broker for N topics; "made K of N" and the first refusal
+ *   badpeer HOST:PORT brokers N M      registers N brokers with M topics each at a name server; "made K of N" and the first refusal
  *   badpeer HOST:PORT garbage N        N connections, one after the other, send what is no frame and wait for the end; "closed K of N"
  * Exit status: 0; 1 when a connection of garbage was not closed within five seconds; 2 usage; 3 no connection. */
 #include <errno.h>
@@ -106,6 +109,112 @@ static int do_drip(int n)
     }
 }
 
+/* ---- who begins what is large ---- */
+
+static int do_half(int n, size_t bytes)
+{
+    static uint8_t piece[65536];
+    for (int i = 0; i < n; i++) {
+        static const uint8_t start[] = {0, 0x40, 0, 0, 0, 0, 0, 2};
+        int fd = dial();
+        bool open = send(fd, start, sizeof start, MSG_NOSIGNAL) == sizeof start;
+        fcntl(fd, F_SETFL, O_NONBLOCK);
+        for (size_t at = 0; open && at < bytes;) {
+            ssize_t sent = send(fd, piece, sizeof piece, MSG_NOSIGNAL);
+            struct pollfd p = {.fd = fd, .events = POLLOUT};
+            if (sent > 0)
+                at += (size_t)sent;
+            else
+                open = sent < 0 && errno == EAGAIN && poll(&p, 1, 500) > 0;
+        }
+    }
+    say("halves");
+    pause();
+    return 0;
+}
+
+/* ---- who wants many things, one after the other ---- */
+
+static bool read_all(int fd, uint8_t *to, size_t n)
+{
+    for (size_t at = 0; at < n;) {
+        ssize_t got = recv(fd, to + at, n - at, 0);
+        if (got <= 0)
+            return false;
+        at += (size_t)got;
+    }
+    return true;
+}
+
+static int32_t ask(int fd, const struct command *cmd, char remark[256]) /* the answer's code; -1: none */
+{
+    struct buf out = {0};
+    struct arena arena = {0};
+    struct command answer = {.code = -1};
+    struct fault why;
+    static uint8_t in[1 << 16];
+    command_encode(cmd, &out);
+    bool ok = send(fd, out.p, out.n, MSG_NOSIGNAL) == (ssize_t)out.n && read_all(fd, in, 4);
+    size_t n = (size_t)in[0] << 24 | (size_t)in[1] << 16 | (size_t)in[2] << 8 | in[3];
+    ok = ok && n <= sizeof in && read_all(fd, in, n) && command_decode(slice_make(in, n), &arena, &answer, &why) == MQ_OK;
+    slice_copy(answer.remark, remark, 256);
+    arena_fini(&arena);
+    buf_free(&out);
+    return ok ? answer.code : -1;
+}
+
+static int tell(int made, int n, const char *first)
+{
+    printf("made %d of %d\n%s\n", made, n, first);
+    return 0;
+}
+
+static int do_topics(int n)
+{
+    char first[256] = "", remark[256], name[64];
+    int fd = dial(), made = 0;
+    for (int i = 0; i < n; i++) {
+        snprintf(name, sizeof name, "topic-of-the-flood-%d", i);
+        const struct ext_field ext[] = {{SLICE_LIT("topic"), slice_str(name)}, {SLICE_LIT("readQueueNums"), SLICE_LIT("4")},
+                                        {SLICE_LIT("writeQueueNums"), SLICE_LIT("4")}, {SLICE_LIT("perm"), SLICE_LIT("6")}};
+        const struct command cmd = {.code = REQ_UPDATE_AND_CREATE_TOPIC, .version = MQ_VERSION_4_9_8, .opaque = i, .ext = ext, .n_ext = 4};
+        int32_t code = ask(fd, &cmd, remark);
+        if (code < 0)
+            return 3;
+        made += code == 0;
+        if (code != 0 && first[0] == 0)
+            memcpy(first, remark, sizeof first);
+    }
+    return tell(made, n, first);
+}
+
+static int do_brokers(int n, int topics)
+{
+    char first[256] = "", remark[256], name[64], addr[64];
+    int fd = dial(), made = 0;
+    for (int i = 0; i < n; i++) {
+        struct buf body = {0};
+        buf_str(&body, "{\"topicConfigSerializeWrapper\":{\"dataVersion\":{\"timestamp\":1,\"counter\":1},\"topicConfigTable\":{");
+        for (int t = 0; t < topics; t++)
+            buf_printf(&body, "%s\"t%d-%d\":{\"topicName\":\"t%d-%d\",\"readQueueNums\":4,\"writeQueueNums\":4,\"perm\":6}", t ? "," : "", i, t, i, t);
+        buf_str(&body, "}},\"filterServerList\":[]}");
+        snprintf(name, sizeof name, "broker-%d", i);
+        snprintf(addr, sizeof addr, "10.1.%d.%d:10911", i / 250, i % 250);
+        const struct ext_field ext[] = {{SLICE_LIT("brokerName"), slice_str(name)}, {SLICE_LIT("brokerAddr"), slice_str(addr)},
+                                        {SLICE_LIT("clusterName"), SLICE_LIT("C")}, {SLICE_LIT("haServerAddr"), SLICE_LIT("")},
+                                        {SLICE_LIT("brokerId"), SLICE_LIT("0")}};
+        const struct command cmd = {.code = REQ_REGISTER_BROKER, .version = MQ_VERSION_4_9_8, .opaque = i, .ext = ext, .n_ext = 5, .body = buf_view(&body)};
+        int32_t code = ask(fd, &cmd, remark);
+        buf_free(&body);
+        if (code < 0)
+            return 3;
+        made += code == 0;
+        if (code != 0 && first[0] == 0)
+            memcpy(first, remark, sizeof first);
+    }
+    return tell(made, n, first);
+}
+
 /* ---- who sends anything ---- */
 
 static size_t fill(uint8_t *to, size_t max, int i)
@@ -165,10 +274,16 @@ int main(int argc, char **argv)
         status = do_slow(argv[3], atoi(argv[4]), atoi(argv[5]));
     else if (argc == 4 && strcmp(argv[2], "drip") == 0)
         status = do_drip(atoi(argv[3]));
+    else if (argc == 5 && strcmp(argv[2], "half") == 0)
+        status = do_half(atoi(argv[3]), (size_t)atoi(argv[4]));
+    else if (argc == 4 && strcmp(argv[2], "topics") == 0)
+        status = do_topics(atoi(argv[3]));
+    else if (argc == 5 && strcmp(argv[2], "brokers") == 0)
+        status = do_brokers(atoi(argv[3]), atoi(argv[4]));
     else if (argc == 4 && strcmp(argv[2], "garbage") == 0)
         status = do_garbage(atoi(argv[3]));
     else
-        fprintf(stderr, "usage: badpeer HOST:PORT slow TOPIC N M | drip N | garbage N\n");
+        fprintf(stderr, "usage: badpeer HOST:PORT slow TOPIC N M | drip N | half N BYTES | topics N | brokers N M | garbage N\n");
     if (where != NULL)
         freeaddrinfo(where);
     return status;

@@ -51,10 +51,12 @@ static bool order_of(void *ctx, struct slice topic, struct slice *value)
     return settings.order_message_enable && kv_config_get(ns.kv, SLICE_LIT(KV_ORDER_TOPIC), topic, value);
 }
 
+static struct budget budget;
+
 static void start(void)
 {
     log_set_level(LOG_OFF);
-    ns = (struct namesrv){.routes = routes_new(&(struct routes_config){.order_conf = order_of}), .kv = kv_config_new(save, NULL), 
+    ns = (struct namesrv){.routes = routes_new(&(struct routes_config){.order_conf = order_of, .budget = &budget}), .kv = kv_config_new(save, NULL), 
                           .config = &settings, .shell = {.mono_ms = now, .save_config = save_config, .config_changed = config_changed}};
     cr_assert(namesrv_config_load(&settings, NULL, NULL, NULL, NULL) == MQ_OK);
     settings.order_message_enable = true;
@@ -324,4 +326,26 @@ Test(requests, an_order_configuration_shows_only_when_it_is_enabled)
     cr_assert(ASK(REQ_GET_ROUTEINFO_BY_TOPIC, "topic", "FT") == 0 && !body_is(FT_ROUTE));
     cr_assert(update("orderMessageEnable=false\n") == 0);
     cr_assert(ASK(REQ_GET_ROUTEINFO_BY_TOPIC, "topic", "FT") == 0 && body_is(FT_ROUTE));
+}
+
+Test(requests, without_memory_what_is_new_is_refused_and_what_is_known_goes_on)
+{
+    static const char more[] = "{\"filterServerList\":[],\"topicConfigSerializeWrapper\":{\"dataVersion\":{\"counter\":4,\"timestamp\":77},"
+                               "\"topicConfigTable\":{\"FT\":{\"perm\":4,\"readQueueNums\":4,\"topicName\":\"FT\",\"writeQueueNums\":4},"
+                               "\"NEW\":{\"perm\":6,\"readQueueNums\":4,\"topicName\":\"NEW\",\"writeQueueNums\":4}}}}";
+    struct routes_stats stats;
+    cr_assert(ASK_BODY(REQ_REGISTER_BROKER, SLICE_LIT(FT_BODY), BX, "brokerId", "0") == 0);
+    budget.limit = 1;
+    cr_expect(ASK_BODY(REQ_REGISTER_BROKER, SLICE_LIT(FT_BODY), BX, "brokerId", "0") == 0, "a known broker with what is known");
+    cr_expect(ASK(REQ_GET_ROUTEINFO_BY_TOPIC, "topic", "FT") == 0 && body_is(FT_ROUTE));
+    cr_expect(ASK_BODY(REQ_REGISTER_BROKER, SLICE_LIT(FT_BODY), "brokerName", "by", "brokerAddr", "1.2.3.5:10911", "clusterName", "C2", "haServerAddr", "",
+                       "brokerId", "0") == RES_SYSTEM_ERROR);
+    cr_expect(strstr((char *)reply.remark.p, "memoryLimit reached: ") != NULL);
+    cr_expect(ASK_BODY(REQ_REGISTER_BROKER, SLICE_LIT(more), BX, "brokerId", "0") == RES_SYSTEM_ERROR, "a known broker with a new topic");
+    cr_expect(ASK(REQ_GET_ROUTEINFO_BY_TOPIC, "topic", "NEW") == RES_TOPIC_NOT_EXIST);
+    routes_stats(ns.routes, &stats);
+    cr_expect(stats.brokers == 1 && stats.cached <= 1);
+    budget.limit = 0;
+    cr_expect(ASK_BODY(REQ_REGISTER_BROKER, SLICE_LIT(more), BX, "brokerId", "0") == 0, "and it is not forgotten");
+    cr_expect(ASK(REQ_GET_ROUTEINFO_BY_TOPIC, "topic", "NEW") == 0);
 }
