@@ -212,7 +212,7 @@ int64_t commit_log_data_end(struct commit_log *log, uint64_t off)
     if (!log_has_file(log, off))
         return -ENOENT;
     int fd = log_fd(log, off, false);
-    int64_t end = fd < 0 ? fd : log->io.data_end ? log->io.data_end(log->io.ctx, fd) : INT64_MAX;
+    int64_t end = fd < 0 ? fd : log->io.data_end ? log->io.data_end(log->io.ctx, fd, 0) : INT64_MAX;
     if (end < 0)
         return end;
     return (int64_t)log_file_of(log, off) + (end < (int64_t)log->file_size ? end : (int64_t)log->file_size);

@@ -180,6 +180,7 @@ int64_t consume_queue_next(const struct consume_queue *q) { return q->next; }
 void consume_queue_set_next(struct consume_queue *q, int64_t queue_off) { q->next = queue_off > q->max ? queue_off : q->max; }
 int64_t consume_queue_roll_next(const struct consume_queues *t, int64_t queue_off) { return cq_file_of(t, queue_off) + t->per_file; }
 size_t consume_queues_waiting(const struct consume_queues *t) { return t->waiting; }
+bool consume_queues_dirty(const struct consume_queues *t) { return !list_empty(&t->dirty); }
 size_t consume_queues_count(const struct consume_queues *t) { return t->n; }
 size_t consume_queues_memory(const struct consume_queues *t) { return t->memory + t->topics.n_slots * sizeof(void *); }
 

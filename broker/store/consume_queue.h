@@ -63,6 +63,7 @@ int64_t consume_queue_roll_next(const struct consume_queues *t, int64_t queue_of
  * queues per work so that the log's own syncs get in between. Memory is bounded by starting a round when `waiting` exceeds a limit.
  * What is not written is lost with the process: after an unclean stop it is dispatched again. */
 size_t consume_queues_waiting(const struct consume_queues *t); /* bytes of units not yet in their files */
+bool consume_queues_dirty(const struct consume_queues *t);     /* a round has something to do: units, cut files, names */
 /* Starts a round over all queues that have at least least_bytes unwritten or unsynced (0: all): submit the returned work to LANE_FLUSH.
  * Its done() submits the next slice to exec or, after the last, calls fn once: MQ_OK means that every unit added before this
  * call (of the queues chosen) survives a power cut. NULL: nothing to do, or a round is under way, or out of memory. After an error the

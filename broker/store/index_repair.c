@@ -8,7 +8,10 @@
  *
  *   I1  afterwards the file is what adding the kept entries to an empty one gives, but for end_ms, which is known in seconds only.
  *                                                                     (test: unit/index index_fail, a_cut_file_is_as_if_it_had_never_been_longer)
- *   I2  a crash in here is harmless: the next start does it again.   (test: the same, after_every_cut_the_index_says_where_to_go_on_...)
+ *   I2  behind the last entry are zeros, also beyond what the header counted: a batch may have reached the medium without its header, and
+ *       its entries, complete in themselves, would stand for the keys of those that a later life puts at their places as soon as a header with
+ *       a greater count is there and the new entries are not.             (test: unit/index index_fail, entries_that_no_header_counted_...)
+ *   I3  a crash in here is harmless: the next start does it again.   (test: the same, after_every_cut_the_index_says_where_to_go_on_...)
  * Costs one read of the entries and 4 bytes a slot of memory while it lasts. */
 #include <errno.h>
 #include <string.h>
@@ -101,16 +104,25 @@ static int write_slots(struct repair *r)
     return 0;
 }
 
-/* What was cut must not be taken for entries when a later crash leaves a greater count. */
-static int wipe(struct repair *r, uint32_t from, uint32_t to)
+static bool all_zero(const uint8_t *p, size_t n) { return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0); }
+
+/* Makes zeros of entry `from` and all behind it. */
+static int wipe(struct repair *r, uint32_t from)
 {
-    memset(r->block, 0, sizeof r->block);
-    while (from < to) {
-        uint32_t n = to - from < BLOCK_ENTRIES ? to - from : BLOCK_ENTRIES;
-        int err = write_block(r, r->block, (size_t)n * INDEX_ENTRY, index_entry_off(r->geo, from));
+    uint64_t at = index_entry_off(r->geo, from), size = index_file_size(r->geo);
+    int64_t end = r->io->data_end != NULL ? r->io->data_end(r->io->ctx, r->fd, at) : (int64_t)size;
+    if (end < 0)
+        return (int)end;
+    for (uint64_t to = (uint64_t)end < size ? (uint64_t)end : size; at < to;) {
+        size_t n = to - at < BLOCK ? (size_t)(to - at) : BLOCK;
+        int err = read_block(r, n, at);
+        if (err == 0 && !all_zero(r->block, n)) {
+            memset(r->block, 0, n);
+            err = write_block(r, r->block, n, at);
+        }
         if (err < 0)
             return err;
-        from += n;
+        at += n;
     }
     return 0;
 }
@@ -131,7 +143,7 @@ int index_file_cut(const struct store_io *io, int fd, struct index_geometry g, s
     if (err == 0)
         err = write_slots(r);
     if (err == 0)
-        err = wipe(r, next.next, h->next);
+        err = wipe(r, next.next);
     index_header_encode(head, &next);
     if (err == 0 && next.next > 1)
         err = write_block(r, head, sizeof head, 0);

@@ -3,6 +3,8 @@
  * Opening: lock -> log's files -> queues' names -> index -> recovery -> abort file. Recovery after a clean stop checks the log's last files and
  * tells the queues what they lack (usually nothing). After an unclean one it begins at a place that the checkpoint vouches for, cuts
  * all queues there and tells every record from there on again, in one pass over the log: checking and telling are the same reading.
+ * The log is synced before the store is open. The queues are not: units and cut files are dirty like any others, the first round after opening
+ * has them, and until it has ended the checkpoint lets the next recovery begin where this one did.  (test: sim/store, a_recovery_is_ready_...)
  *
  *   I1  after opening, each queue holds exactly the units of the records in the log, and counting goes on behind them.
  *   I2  nothing is promised on behalf of a former process before it was synced by this one.     (test: sim/store)
@@ -129,21 +131,13 @@ static enum mq_err recover(struct message_store *s, bool clean, struct fault *wh
 {
     uint64_t from = recovery_start(s->log, clean, &s->checkpoint);
     struct recovered rec = {.end = from, .last_ms = -1};
-    char text[300];
     enum mq_err err = clean ? recover_clean(s, from, &rec, why) : recover_unclean(s, from, &rec, why);
     if (err == MQ_OK && s->index != NULL)
         msg_index_truncate(s->index, rec.end);
     if (err == MQ_OK) /* truncating takes whole files */
         err = index_catch_up(s, rec.end, why);
-    if (err == MQ_OK) /* told queues may point to what is about to be synced: log first */
+    if (err == MQ_OK) /* before any round makes queues safe that point into it */
         err = commit_log_settle(s->log, rec.end, rec.dirty, clean ? rec.end : from, why);
-    enum mq_err queues = err == MQ_OK && consume_queues_waiting(s->queues) > 0 ? consume_queues_flush_now(s->queues, why) : MQ_OK;
-    if (queues != MQ_EFULL)
-        err = err != MQ_OK ? err : queues;
-    else { /* a full disk opens for reading; the log has what the queues lack */
-        s->queues_full = *why;
-        log_error("store", "no room for queues, sends are refused why=%s", fault_text(why, text, sizeof text));
-    }
     s->last_ms = rec.last_ms > 0 ? rec.last_ms : s->checkpoint.log_ms;
     if (err == MQ_OK && !clean)
         log_info("store", "recovered after an unclean stop from=%020" PRIu64 " end=%020" PRIu64 " queues=%zu", from, rec.end,

@@ -173,7 +173,7 @@ static int64_t work_left_ms(struct message_store *s, int64_t mono_ms)
     int64_t due = commit_log_due(s->log, mono_ms);
     if (s->failed.err != MQ_OK)
         return due;
-    if (consume_queues_waiting(s->queues) > 0)
+    if (consume_queues_dirty(s->queues))
         due = earlier(due, left(s->queues_flushed_ms, s->cfg.flush_queue_interval_ms, mono_ms) + 1);
     struct checkpoint c = store_checkpoint(s);
     if (!same(&c, &s->checkpoint_written))
@@ -189,7 +189,7 @@ int64_t message_store_tick(struct message_store *s, struct store_now now)
     s->mono_ms = now.mono_ms;
     commit_log_pump(s->log, now.mono_ms);
     commit_log_trim(s->log);
-    if (consume_queues_waiting(s->queues) > 0 && left(s->queues_flushed_ms, s->cfg.flush_queue_interval_ms, now.mono_ms) == 0)
+    if (consume_queues_dirty(s->queues) && left(s->queues_flushed_ms, s->cfg.flush_queue_interval_ms, now.mono_ms) == 0)
         store_flush_queues(s, now.mono_ms);
     if (s->index != NULL && s->failed.err == MQ_OK)
         msg_index_tick(s->index, now.mono_ms);

@@ -119,10 +119,10 @@ static int64_t disk_pread_nowait(void *ctx, int fd, void *to, size_t n, uint64_t
 }
 
 /* On ext4 and XFS blocks that were allocated ahead and never written are holes, too; pages that are in memory only so far are not. */
-static int64_t disk_data_end(void *ctx, int fd)
+static int64_t disk_data_end(void *ctx, int fd, uint64_t from)
 {
     struct stat st;
-    off_t hole = 0;
+    off_t hole = (off_t)from;
     (void)ctx;
     if (fstat(fd, &st) < 0)
         return -errno;

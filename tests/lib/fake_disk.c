@@ -410,7 +410,7 @@ static int64_t op_pread_nowait(void *ctx, int fd, void *to, size_t n, uint64_t o
     return read_at(f->inode, to, n, off);
 }
 
-static int64_t op_data_end(void *ctx, int fd)
+static int64_t op_data_end(void *ctx, int fd, uint64_t from)
 {
     struct fake_disk *d = ctx;
     struct file *f = file_of(d, fd);
@@ -418,7 +418,7 @@ static int64_t op_data_end(void *ctx, int fd)
     if (err)
         return err;
     uint64_t end = f->inode->size;
-    while (end > 0 && f->inode->seen[end - 1] == 0)
+    while (end > from && f->inode->seen[end - 1] == 0)
         end--;
     end = sectors_of(end) * FAKE_SECTOR;
     return (int64_t)(end < f->inode->size ? end : f->inode->size);
@@ -465,6 +465,17 @@ static int op_datasync(void *ctx, int fd)
         for (uint64_t s = 0; s < f->inode->cap / FAKE_SECTOR; s++)
             f->inode->flags[s] = (uint8_t)(f->inode->flags[s] & ~SECTOR_DIRTY);
     return (int)step(d, FAKE_DATASYNC, f->path, 0, 0, err);
+}
+
+static int op_sync_all(void *ctx)
+{
+    struct fake_disk *d = ctx;
+    int err = may(d, FAKE_SYNC_ALL);
+    for (struct inode *i = d->inodes; i && err == 0 && !d->lie_datasync; i = i->next)
+        sync_inode(i);
+    if (err == 0 && !d->lie_sync_dir)
+        commit_names(d, NULL);
+    return (int)step(d, FAKE_SYNC_ALL, "", 0, 0, err);
 }
 
 static int op_set_size(void *ctx, int fd, uint64_t size, bool alloc)
@@ -644,8 +655,8 @@ struct fake_disk *fake_disk_new(uint64_t seed)
     struct fake_disk *d = fake_must(calloc(1, sizeof *d));
     d->rng = rng_of(seed);
     d->io = (struct store_io){.ctx = d, .open = op_open, .close = op_close, .pread = op_pread, .pread_nowait = op_pread_nowait,
-                              .data_end = op_data_end, .pwrite = op_pwrite,
-                              .datasync = op_datasync, .set_size = op_set_size, .write_behind = op_write_behind, .rename = op_rename,
+                              .data_end = op_data_end, .pwrite = op_pwrite, .datasync = op_datasync, .sync_all = op_sync_all,
+                              .set_size = op_set_size, .write_behind = op_write_behind, .rename = op_rename,
                               .unlink = op_unlink, .rmdir = op_rmdir, .mkdir = op_mkdir, .sync_dir = op_sync_dir, .list = op_list, .stat = op_stat,
                               .lock = op_lock, .room = op_room};
     return d;
@@ -731,7 +742,7 @@ const struct store_io *fake_disk_io(struct fake_disk *d) { return &d->io; }
 const char *fake_op_name(enum fake_op op)
 {
     static const char *const names[] = {"open", "pread", "pwrite", "datasync", "set_size", "rename", "unlink", "rmdir", "mkdir", "sync_dir",
-                                        "write_behind", "any"};
+                                        "write_behind", "sync_all", "any"};
     return names[op];
 }
 

@@ -38,7 +38,7 @@ uint64_t fake_disk_dirty(const struct fake_disk *d); /* sectors that a cut may l
 /* ---- failures ---- */
 enum fake_op {
     FAKE_OPEN, FAKE_PREAD, FAKE_PWRITE, FAKE_DATASYNC, FAKE_SET_SIZE, FAKE_RENAME, FAKE_UNLINK, FAKE_RMDIR, FAKE_MKDIR, FAKE_SYNC_DIR,
-    FAKE_WRITE_BEHIND, FAKE_ANY
+    FAKE_WRITE_BEHIND, FAKE_SYNC_ALL, FAKE_ANY
 };
 const char *fake_op_name(enum fake_op op);
 /* The nth operation of this kind from now on (1 = the next) returns err (-EIO) and does nothing; forever: all after it, too. nth 0: no

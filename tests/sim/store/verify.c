@@ -107,7 +107,7 @@ static void verify_queue(struct sim *s, unsigned t, unsigned k, uint64_t require
                   q->msgs[max < 0 ? 0 : max].phys_off, q->msgs[max < 0 ? 0 : max].size, required);
     if (max > q->n)
         sim_break(s, "I3: %s/%u ends at %" PRId64 ", put were %u", sim_topics[t], k, max, q->n);
-    if (min > max || min > q->min || (min != q->min && !s->opt.expire))
+    if (min > max || min > q->min || (min != q->min && s->gone_off == 0))
         sim_break(s, "%s/%u begins at %" PRId64 " and ends at %" PRId64 ", expected to begin at %" PRId64, sim_topics[t], k, min, max, q->min);
     for (int64_t off = q->min; off < max && !s->broken;) {
         int64_t next = sim_read_some(s, t, k, off, 7, true);
@@ -169,7 +169,7 @@ static void verify_common_key(struct sim *s, unsigned t)
         there += s->model.queues[t][k].n - (uint32_t)s->model.queues[t][k].min;
     enum mq_err err = message_store_query(s->store, slice_str(sim_topics[t]), SLICE_LIT("all"), ASKED, 0, INT64_MAX, &body, &r);
     there = there < ASKED ? there : ASKED;
-    if (err != MQ_OK || r.n_msgs < there || (r.n_msgs > there && !s->opt.expire)) {
+    if (err != MQ_OK || r.n_msgs < there || (r.n_msgs > there && s->gone_off == 0)) {
         sim_break(s, "I1: %u of %u messages of %s are found by a key that all have: %s", r.n_msgs, there, sim_topics[t], mq_err_words(err));
     }
     struct slice rest = buf_view(&body);
@@ -274,7 +274,7 @@ void sim_cut(struct sim *s, enum fake_cut how, uint64_t arg, uint32_t nested)
 {
     if (s->broken)
         return;
-    if (s->store != NULL && s->opt.expire)
+    if (s->store != NULL)
         note_gone(s);
     struct sim *a = calloc(1, sizeof *a); /* the life after */
     if (a == NULL)

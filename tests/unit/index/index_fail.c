@@ -320,6 +320,33 @@ Test(index_fail, a_slot_without_its_entry_does_not_hide_older_ones, .init = quie
     fake_disk_free(d);
 }
 
+/* A batch whose entries and slots reached the medium, but not its header. */
+Test(index_fail, entries_that_no_header_counted_do_not_stand_for_later_ones, .init = quiet)
+{
+    struct fake_disk *d = fake_disk_new(1);
+    struct msg_index *x = open_index(d, NULL, 5, 5000);
+    char path[64];
+    uint8_t header[40];
+    uint64_t n = 0;
+    for (int i = 0; i < 8; i++)
+        add_record(x, i);
+    msg_index_close(x);
+    snprintf(path, sizeof path, "%.23s", file_names(d));
+    memcpy(header, fake_disk_bytes(d, path, &n), sizeof header);
+    x = open_index(d, NULL, 5, 5000);
+    for (int i = 8; i < 4000; i++)
+        add_record(x, i);
+    msg_index_close(x);
+    fake_disk_damage(d, path, 0, header, sizeof header);
+    x = open_after_crash(d, 5, 5000, T0 + 100000);
+    const uint8_t *bytes = fake_disk_bytes(d, path, &n);
+    for (uint64_t i = 40 + 5 * 4 + 9 * 20; i < n; i++)
+        cr_assert(eq(u8, bytes[i], 0), "byte %d", (int)i);
+    expect_all(x, 0, 8, "counted", 0);
+    msg_index_close(x);
+    fake_disk_free(d);
+}
+
 Test(index_fail, a_cut_file_is_as_if_it_had_never_been_longer, .init = quiet)
 {
     for (int cut = 1; cut < 20; cut++) {

@@ -187,6 +187,69 @@ Test(queue_flush, a_round_may_choose_the_queues_with_much_to_write)
     cr_assert(qr_round(&rig, 0));
 }
 
+/* ---- at the end: one sync of the file system for many queues ---- */
+
+struct syncs {
+    unsigned all, each; /* that succeeded */
+};
+
+static void count_syncs(void *ctx, const struct fake_step *step)
+{
+    struct syncs *n = ctx;
+    n->all += step->op == FAKE_SYNC_ALL && step->result >= 0;
+    n->each += (step->op == FAKE_DATASYNC || step->op == FAKE_SYNC_DIR) && step->result >= 0;
+}
+
+static enum mq_err flush_many(struct syncs *n, int err)
+{
+    struct fault why = {0};
+    for (int id = 0; id < 300; id++)
+        qr_add(&rig, "t", id, 0, 12);
+    fake_disk_hook(rig.disk, count_syncs, n);
+    fake_disk_fail(rig.disk, FAKE_SYNC_ALL, err != 0, err, false);
+    enum mq_err r = consume_queues_flush_now(rig.t, &why);
+    fake_disk_hook(rig.disk, NULL, NULL);
+    return r;
+}
+
+static void expect_many_after_a_cut(void)
+{
+    cr_expect_eq(consume_queues_waiting(rig.t), 0);
+    cr_expect_not(consume_queues_dirty(rig.t));
+    qr_cut(&rig, CUT_LOSE, 0);
+    qr_open(&rig, false, 0, (uint64_t)qr_unit(300, 12).phys_off);
+    for (int id = 0; id < 300; id++)
+        qr_expect(&rig, "t", id, 0, 12);
+}
+
+Test(queue_flush, many_queues_are_safe_after_one_sync_of_the_file_system)
+{
+    struct syncs n = {0};
+    cr_assert_eq(flush_many(&n, 0), MQ_OK);
+    cr_expect_eq(n.all, 1);
+    cr_expect_eq(n.each, 0);
+    expect_many_after_a_cut();
+}
+
+Test(queue_flush, where_the_file_system_cannot_say_so_each_queue_is_synced)
+{
+    struct syncs n = {0};
+    cr_assert_eq(flush_many(&n, -ENOSYS), MQ_OK);
+    cr_expect_eq(n.all, 0);
+    cr_expect_geq(n.each, 600, "each has two files");
+    expect_many_after_a_cut();
+}
+
+Test(queue_flush, a_failed_sync_of_the_file_system_is_final_whatever_its_errno)
+{
+    struct syncs n = {0};
+    cr_expect_eq(flush_many(&n, -ENOSPC), MQ_EIO);
+    cr_expect_eq(n.each, 0, "nothing is synced after a sync that failed");
+    cr_expect_eq(consume_queues_flush_now(rig.t, NULL), MQ_EFAILED);
+    cr_expect(consume_queues_flush_job(rig.t, 0, NULL, NULL) == NULL);
+    qr_expect(&rig, "t", 299, 0, 12);
+}
+
 Test(queue_flush, many_queues_go_by_slices_so_that_the_log_gets_in_between)
 {
     for (int id = 0; id < 100; id++)
