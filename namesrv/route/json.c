@@ -28,6 +28,42 @@ static void broker_data(struct jw *w, const struct route_broker *b)
     jw_end_object(w);
 }
 
+/* The two texts that stand for a broker in each route that names it: its member of brokerDatas, and its name, quoted. They are kept
+ * until the broker changes, since a route through 200 brokers is made of little else. False: out of memory. */
+static bool broker_texts(struct route_broker *b, struct slice *data, struct slice *name)
+{
+    if (b->texts.n == 0) {
+        struct jw w = jw_over(&b->texts, false);
+        broker_data(&w, b);
+        b->data_n = b->texts.n;
+        json_quote(&b->texts, b->node.key);
+    }
+    if (b->texts.failed) {
+        buf_free(&b->texts);
+        return false;
+    }
+    *data = slice_make(b->texts.p, b->data_n);
+    *name = slice_make(b->texts.p + b->data_n, b->texts.n - b->data_n);
+    return true;
+}
+
+static void queue_data(struct slice name, const struct topic_queues *q, struct buf *out)
+{
+    buf_str(out, "{\"brokerName\":");
+    buf_slice(out, name);
+    buf_str(out, ",\"perm\":");
+    buf_i64_text(out, q->perm);
+    buf_str(out, ",\"readQueueNums\":");
+    buf_i64_text(out, q->read);
+    buf_str(out, ",\"topicSynFlag\":");
+    buf_i64_text(out, q->sys_flag);
+    buf_str(out, ",\"topicSysFlag\":");
+    buf_i64_text(out, q->sys_flag);
+    buf_str(out, ",\"writeQueueNums\":");
+    buf_i64_text(out, q->write);
+    buf_u8(out, '}');
+}
+
 static void filter_servers(struct jw *w, const struct route_broker *b)
 {
     for (uint32_t i = 0; i < b->lives.n; i++) {
@@ -42,13 +78,16 @@ static void filter_servers(struct jw *w, const struct route_broker *b)
 void route_json_topic(const struct routes *r, const struct route_topic *t, struct buf *out)
 {
     struct jw w = jw_over(out, false);
-    struct slice order;
+    struct slice order, data, name;
 
     jw_object(&w);
     jw_key(&w, "brokerDatas");
     jw_array(&w);
     for (uint32_t i = 0; i < t->n; i++)
-        broker_data(&w, t->queues[i].broker);
+        if (broker_texts(t->queues[i].broker, &data, &name))
+            jw_raw(&w, data);
+        else
+            out->failed = true;
     jw_end_array(&w);
     jw_key(&w, "filterServerTable");
     jw_object(&w);
@@ -59,17 +98,14 @@ void route_json_topic(const struct routes *r, const struct route_topic *t, struc
         jw_kv_str(&w, "orderTopicConf", order);
     jw_key(&w, "queueDatas");
     jw_array(&w);
-    for (uint32_t i = 0; i < t->n; i++) {
-        const struct route_queue *q = &t->queues[i];
-        jw_object(&w);
-        jw_kv_str(&w, "brokerName", q->broker->node.key);
-        jw_kv_i64(&w, "perm", q->q.perm);
-        jw_kv_i64(&w, "readQueueNums", q->q.read);
-        jw_kv_i64(&w, "topicSynFlag", q->q.sys_flag);
-        jw_kv_i64(&w, "topicSysFlag", q->q.sys_flag);
-        jw_kv_i64(&w, "writeQueueNums", q->q.write);
-        jw_end_object(&w);
-    }
+    for (uint32_t i = 0; i < t->n; i++)
+        if (broker_texts(t->queues[i].broker, &data, &name)) {
+            if (i > 0)
+                buf_u8(out, ',');
+            queue_data(name, &t->queues[i].q, out);
+        } else {
+            out->failed = true;
+        }
     jw_end_array(&w);
     jw_end_object(&w);
 }

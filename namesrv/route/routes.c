@@ -155,6 +155,7 @@ static void broker_drop(struct routes *r, struct route_broker *b)
     hashmap_remove(&r->brokers, &b->node);
     mem_free(b->lives.p);
     mem_free(b->topics.p);
+    buf_free(&b->texts);
     mem_free(b);
 }
 

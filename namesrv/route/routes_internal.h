@@ -26,6 +26,8 @@ struct route_broker {
     struct route_cluster *cluster;
     struct ptrs lives;  /* struct route_live, by id; never empty between two calls */
     struct ptrs topics; /* struct route_topic, each once */
+    struct buf texts;   /* of json.c; empty: to be made. route_topics_of_stale() empties it */
+    size_t data_n;
     char name[];
 };
 struct route_conn {
@@ -80,7 +82,7 @@ void ptrs_remove(struct ptrs *a, uint32_t at);
 enum mq_err route_topics_put(struct routes *r, struct route_broker *b, struct slice topic, const struct topic_queues *q,
                        struct registration_result *out, struct fault *why);
 void route_topics_stale(struct routes *r, struct route_topic *t);
-void route_topics_of_stale(struct routes *r, struct route_broker *b);
+void route_topics_of_stale(struct routes *r, struct route_broker *b); /* something of the broker itself has changed */
 void route_topics_drop_broker(struct routes *r, struct route_broker *b); /* it serves nothing any more */
 void route_topics_free(struct routes *r);
 

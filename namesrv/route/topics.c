@@ -47,6 +47,7 @@ void route_topics_stale(struct routes *r, struct route_topic *t)
 
 void route_topics_of_stale(struct routes *r, struct route_broker *b)
 {
+    buf_free(&b->texts);
     for (uint32_t i = 0; i < b->topics.n; i++)
         route_topics_stale(r, b->topics.p[i]);
 }
