@@ -24,9 +24,10 @@ struct route_cluster {
 struct route_broker {
     struct hash_node node;
     struct route_cluster *cluster;
-    struct ptrs lives;  /* struct route_live, by id; never empty between two calls */
-    struct ptrs topics; /* struct route_topic, each once */
-    struct buf texts;   /* of json.c; empty: to be made. route_topics_of_stale() empties it */
+    struct ptrs lives;   /* struct route_live, by id; never empty between two calls */
+    struct ptrs topics;  /* struct route_topic, each once */
+    uint32_t last_place; /* in the queues of the topic that was looked at last */
+    struct buf texts;    /* of json.c; empty: to be made. route_topics_of_stale() empties it */
     size_t data_n;
     char name[];
 };

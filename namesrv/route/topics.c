@@ -16,15 +16,17 @@ static struct route_topic *topic_named(const struct routes *r, struct slice name
     return n ? CONTAINER_OF(n, struct route_topic, node) : NULL;
 }
 
-/* Where the broker's queues are, or belong. */
-static uint32_t queue_place(const struct route_topic *t, const struct route_broker *b)
+/* Where the broker's queues are, or belong. Brokers that share topics share many: where it was in the last one is looked at first. */
+static uint32_t queue_place(const struct route_topic *t, struct route_broker *b)
 {
     uint32_t low = 0, high = t->n;
+    if (b->last_place < t->n && t->queues[b->last_place].broker == b)
+        return b->last_place;
     while (low < high) {
         uint32_t mid = (low + high) / 2;
         const struct route_broker *at = t->queues[mid].broker;
         if (at == b)
-            return mid;
+            return b->last_place = mid;
         if (slice_cmp(at->node.key, b->node.key) < 0)
             low = mid + 1;
         else
@@ -62,7 +64,7 @@ static void topic_drop(struct routes *r, struct route_topic *t)
 }
 
 /* Takes the broker's queues out of the topic; the topic goes with its last queues. */
-static void topic_leave(struct routes *r, struct route_topic *t, const struct route_broker *b)
+static void topic_leave(struct routes *r, struct route_topic *t, struct route_broker *b)
 {
     uint32_t at = queue_place(t, b);
     route_topics_stale(r, t);

@@ -172,8 +172,8 @@ Test(register_body, what_apaches_json_library_forgives_is_forgiven)
 Test(register_body, unusual_spellings_are_read_as_the_usual_one)
 {
 #define MEMBER(order, perm, type, name, flag, write, end) \
-    "{\"topicConfigSerializeWrapper\":{\"topicConfigTable\":{\"T-1\":{\"order\":" order ",\"perm\":" perm ",\"readQueueNums\":4,\"topicFilterType\":\"" type \
-    "\",\"topicName\":\"" name "\",\"topicSysFlag\":" flag ",\"writeQueueNums\":" write end "}}}"
+    "{\"topicConfigSerializeWrapper\":{\"topicConfigTable\":{\"T-1\":{\"order\":" order ",\"perm\":" perm ",\"readQueueNums\":4," \
+    "\"topicFilterType\":\"" type "\",\"topicName\":\"" name "\",\"topicSysFlag\":" flag ",\"writeQueueNums\":" write end "}}}"
     static const struct { const char *body, *want; } cases[] = {
         {MEMBER("false", "6", "SINGLE_TAG", "T-1", "1", "5", "}"), "T-1 4 5 6 1;"},
         {MEMBER("true", "6", "SINGLE_TAG", "T-1", "1", "5", "}"), "T-1 4 5 6 1;"},
@@ -207,7 +207,8 @@ Test(register_body, the_version_is_read_without_the_topics)
     cr_assert(!register_body_version(plain, REGISTER_COMPRESSED, &v));
     cr_assert(!register_body_version(slice_make(NULL, 0), REGISTER_PLAIN, &v));
     cr_assert(!register_body_version(slice_make(NULL, 0), REGISTER_COMPRESSED, &v));
-    cr_assert(!register_body_version(SLICE_LIT("{\"topicConfigSerializeWrapper\":{\"topicConfigTable\":{},\"dataVersion\":{}}}"), REGISTER_PLAIN, &v), "not first");
+    cr_assert(!register_body_version(SLICE_LIT("{\"topicConfigSerializeWrapper\":{\"topicConfigTable\":{},\"dataVersion\":{}}}"), REGISTER_PLAIN, &v),
+              "not first");
     cr_assert(!register_body_version(SLICE_LIT("{\"topicConfigSerializeWrapper\":{}}"), REGISTER_PLAIN, &v));
     for (size_t n = 0; n < 107; n++) /* its 107th byte ends the version */
         cr_expect(!register_body_version(slice_head(plain, n), REGISTER_PLAIN, &v), "cut at %zu", n);
