@@ -9,7 +9,7 @@
  *   I3  bytes below `flushed` survive a power cut.                         (test: sim/store)
  *   I4  after a failed write or sync nothing is written any more.          (test: unit/store fail)
  * Why pwrite and not a shared mapping: docs/decisions/0001-pwrite-not-mmap.md.
- * Memory: the batch is bounded by LOG_BATCH_MAX, what is unflushed by LOG_UNFLUSHED_MAX; beyond them a put is told PUT_BUSY. */
+ * Memory: the batch is bounded by LOG_BATCH_MAX, what is unflushed by unflushed_max; beyond them a put is told PUT_BUSY. */
 #include "broker/store/commit_log.h"
 
 #include <assert.h>
@@ -32,6 +32,7 @@ int64_t commit_log_flushed_ms(const struct commit_log *log) { return log->flushe
 uint64_t commit_log_flushes(const struct commit_log *log) { return log->flushes; }
 const struct fault *commit_log_failed(const struct commit_log *log) { return log->failed.err != MQ_OK ? &log->failed : NULL; }
 const struct fault *commit_log_no_room(const struct commit_log *log) { return log->no_room.err != MQ_OK ? &log->no_room : NULL; }
+bool commit_log_makes_file(const struct commit_log *log) { return log->want_make && log->no_room.err == MQ_OK; }
 size_t commit_log_memory(const struct commit_log *log)
 {
     return sizeof *log + log->batch.cap + log->cap * sizeof *log->slots + log->cap_segs * sizeof *log->segs + log->flush.cap_fds * sizeof(int);
@@ -94,7 +95,7 @@ uint8_t *commit_log_reserve(struct commit_log *log, size_t bytes, uint64_t *phys
     *status = PUT_BUSY;
     if (log->batch.n > 0 && log->batch.n + bytes > LOG_BATCH_MAX)
         return NULL;
-    if (log->end - commit_log_flushed(log) > LOG_UNFLUSHED_MAX)
+    if (log->end - commit_log_flushed(log) > log->unflushed_max)
         return NULL;
     if (buf_room(&log->batch, bytes + MESSAGE_BLANK_MIN) == NULL) {
         log->batch.failed = false; /* nothing was lost: the caller is told */

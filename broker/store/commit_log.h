@@ -15,6 +15,7 @@ struct commit_log_config {
     uint64_t file_size;   /* bytes of one file */
     bool sync_flush;      /* somebody waits for each sync: flush again as long as something is unflushed, keep blocks written ahead */
     int64_t flush_interval_ms;
+    uint64_t unflushed_max; /* bytes; 0: 256 MiB */
 };
 struct commit_log_events { /* called from a flush's end on the core thread */
     void *ctx;
@@ -44,6 +45,7 @@ uint64_t commit_log_flushes(const struct commit_log *log);
 size_t commit_log_memory(const struct commit_log *log);
 const struct fault *commit_log_failed(const struct commit_log *log);  /* NULL: it works */
 const struct fault *commit_log_no_room(const struct commit_log *log); /* NULL: the next file is there or on its way */
+bool commit_log_makes_file(const struct commit_log *log); /* a reserve waits for the next file, and it is on its way */
 void commit_log_path(const struct commit_log *log, uint64_t file_off, char path[STORE_PATH_MAX]);
 
 void commit_log_fail(struct commit_log *log, const struct fault *why); /* FAILED from now on, as after a failed write; tells once */

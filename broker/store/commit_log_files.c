@@ -253,6 +253,8 @@ enum mq_err commit_log_open(const struct commit_log_config *cfg, const struct st
     log->file_size = cfg->file_size;
     log->sync_flush = cfg->sync_flush;
     log->flush_interval_ms = cfg->flush_interval_ms;
+    log->unflushed_max = cfg->unflushed_max ? cfg->unflushed_max : LOG_UNFLUSHED_MAX;
+    log->flush_early = log->unflushed_max / 4 < LOG_FLUSH_EARLY ? log->unflushed_max / 4 : LOG_FLUSH_EARLY;
     log->written_ms = log->flushed_ms = -1;
     log->flush.log = log;
     list_init(&log->flush.work.node);

@@ -140,7 +140,7 @@ static bool sync_due(const struct commit_log *log, int64_t mono_ms)
     uint64_t behind = commit_log_written(log) - commit_log_flushed(log);
     if (behind == 0)
         return false;
-    return log->sync_flush || behind >= LOG_FLUSH_EARLY || mono_ms - log->synced_at_ms >= log->flush_interval_ms;
+    return log->sync_flush || behind >= log->flush_early || mono_ms - log->synced_at_ms >= log->flush_interval_ms;
 }
 
 /* The file behind the one being written: wanted when half of that is used, or when somebody waits. */

@@ -14,8 +14,8 @@ enum {
     LOG_FDS = 64,                     /* descriptors of older files kept for reading */
     LOG_BATCH_MAX = 64 << 20,         /* bytes of one turn */
     LOG_BATCH_KEEP = 4 << 20,         /* of the batch's memory, kept between turns */
-    LOG_FLUSH_EARLY = 64 << 20,       /* so much unflushed: sync before the interval is over */
-    LOG_UNFLUSHED_MAX = 512 << 20,    /* so much unflushed: no more until the disk has caught up */
+    LOG_FLUSH_EARLY = 64 << 20,       /* so much unflushed, or a quarter of unflushed_max: sync before the interval is over */
+    LOG_UNFLUSHED_MAX = 256 << 20,    /* unflushed_max when nobody says another */
     LOG_HINT = 8 << 20,               /* write-back is started in steps of */
     LOG_MAKE_RETRY_MS = 1000
 };
@@ -53,6 +53,8 @@ struct commit_log {
     uint64_t file_size;
     bool sync_flush;
     int64_t flush_interval_ms;
+    uint64_t unflushed_max;    /* so much unflushed: no more until the disk has caught up */
+    uint64_t flush_early;
     char dir[STORE_PATH_MAX - LOG_NAME_MAX - 1];
     /* ---- core thread ---- */
     struct owner owner;

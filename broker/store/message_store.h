@@ -53,6 +53,7 @@ struct store_config {
     bool check_crc_on_recover, index_enable;
     uint32_t index_slots, index_entries;   /* 5,000,000 and 20,000,000 */
     int64_t flush_interval_ms, flush_queue_interval_ms; /* 500, 1,000 */
+    uint64_t unflushed_max;                /* bytes written and not flushed: beyond it puts are told PUT_BUSY, at a quarter of it a flush starts; 0: 256 MiB */
     bool sync_flush;                       /* flush as soon as something was written (group commit) instead of by interval */
     int64_t reserved_ms;                   /* fileReservedTime */
     uint32_t delete_hours;                 /* bit h set: delete expired files in local hour h */
@@ -91,6 +92,12 @@ void message_store_turn(struct message_store *s, int64_t mono_ms);
 /* Periodic chores (flush by interval, checkpoint, retention, next file): call at least every 100 ms while something is dirty;
  * returns the ms until it wants to be called again (INT64_MAX: only after the next put). */
 int64_t message_store_tick(struct message_store *s, struct store_now now);
+struct store_load { /* how far the disk is behind */
+    uint64_t unflushed; /* bytes of the log that are written and not flushed */
+    bool busy;          /* a put would be told PUT_BUSY: the next file is being made, or too many units wait to be written */
+};
+/* Cheap: to be asked once a turn. When the store FAILED there is no load: who puts shall hear of the failure. */
+struct store_load message_store_load(const struct message_store *s);
 const char *message_store_refusal(const struct message_store *s); /* words for the last PUT_NO_ROOM / PUT_FAILED */
 
 /* ---- reading ---- */

@@ -185,6 +185,15 @@ enum put_status message_store_put(struct message_store *s, const struct message 
     return PUT_OK;
 }
 
+struct store_load message_store_load(const struct message_store *s)
+{
+    owner_assert(&s->owner);
+    if (s->failed.err != MQ_OK)
+        return (struct store_load){0};
+    return (struct store_load){.unflushed = commit_log_written(s->log) - commit_log_flushed(s->log),
+                               .busy = commit_log_makes_file(s->log) || consume_queues_waiting(s->queues) > QUEUES_WAITING_MAX};
+}
+
 /* ---- the turn's end ---- */
 
 static void take_back(struct message_store *s)

@@ -140,6 +140,61 @@ Test(store_put, a_batch_lies_side_by_side_in_one_file)
     }
 }
 
+Test(store_put, what_is_not_flushed_is_bounded_and_a_quarter_of_the_bound_starts_a_flush)
+{
+    rig_end(&rig);
+    rig_new(&rig);
+    rig.cfg.unflushed_max = 4000;
+    rig.cfg.flush_interval_ms = 600000;
+    rig_must_open(&rig);
+    char body[901] = {0};
+    memset(body, 'x', 900);
+    struct message m = rig_message("t", 0, body); /* 992 in the log */
+    struct put_result out;
+    enum put_status st = PUT_OK;
+    int n = 0;
+    cr_assert(message_store_load(rig.store).unflushed == 0 && !message_store_load(rig.store).busy);
+    for (; st == PUT_OK && n < 20; n++) {
+        st = message_store_put(rig.store, &m, 1, rig.now_ms, &out);
+        message_store_turn(rig.store, rig.now_ms);
+    }
+    cr_expect(st == PUT_BUSY && n == 6, "%d puts", n);
+    cr_expect_eq(message_store_load(rig.store).unflushed, 5 * 992);
+    sim_exec_drain(&rig.exec); /* two syncs: what a quarter started, and what came behind */
+    cr_expect(rig.flushed == 5 * 992 && message_store_load(rig.store).unflushed == 0);
+    cr_expect_eq(message_store_put(rig.store, &m, 1, rig.now_ms, &out), PUT_OK);
+    message_store_turn(rig.store, rig.now_ms);
+}
+
+Test(store_put, a_store_that_makes_its_next_file_says_that_it_is_busy)
+{
+    char body[3001] = {0};
+    memset(body, 'x', 3000);
+    struct message m = rig_message("t", 0, body);
+    struct put_result out;
+    enum put_status st = PUT_OK;
+    for (int i = 0; st == PUT_OK && i < 20; i++) {
+        cr_expect(!message_store_load(rig.store).busy);
+        st = message_store_put(rig.store, &m, 1, rig.now_ms, &out);
+        message_store_turn(rig.store, rig.now_ms);
+    }
+    cr_assert(st == PUT_BUSY && message_store_load(rig.store).busy);
+    sim_exec_drain(&rig.exec);
+    cr_assert(!message_store_load(rig.store).busy);
+    rig.fail_op = RIG_SET_SIZE;
+    rig.fail_in = 1;
+    rig.fail_err = -28;
+    for (st = PUT_OK; st == PUT_OK;) {
+        st = message_store_put(rig.store, &m, 1, rig.now_ms, &out);
+        message_store_turn(rig.store, rig.now_ms);
+    }
+    cr_assert(st == PUT_BUSY);
+    sim_exec_drain(&rig.exec);
+    cr_assert(!message_store_load(rig.store).busy, "who waits shall hear that there is no room");
+    cr_assert_eq(message_store_put(rig.store, &m, 1, rig.now_ms, &out), PUT_NO_ROOM);
+    rig.fail_op = RIG_NONE;
+}
+
 Test(store_put, what_is_too_large_is_refused_and_leaves_nothing)
 {
     char body[9000], props[40000];
