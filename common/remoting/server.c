@@ -174,6 +174,12 @@ uint16_t server_port(const struct server *s, unsigned i) { return i < s->n_liste
 const struct outbox *server_outbox(struct server *s) { return &s->ep.outbox; }
 bool server_resume(struct server *s) { return endpoint_resume(&s->ep); }
 
+void server_each_waiting(const struct server *s, void (*fn)(void *arg, uint64_t conn_id), void *arg)
+{
+    LIST_EACH (it, &s->ep.waiting)
+        fn(arg, CONTAINER_OF(it, const struct conn, wait)->peer.conn_id);
+}
+
 int64_t server_waits_since(const struct server *s)
 {
     return list_empty(&s->ep.waiting) ? INT64_MAX : CONTAINER_OF(s->ep.waiting.next, const struct conn, wait)->wait_ms;

@@ -55,6 +55,7 @@ void server_stop_accepting(struct server *s);
  * got nowhere, the last else. Call it inside a turn, when what they wait for has moved or a wait is over; never from a processor.
  * True: something was processed, and if somebody still waits, another turn follows at once. */
 bool server_resume(struct server *s);
+void server_each_waiting(const struct server *s, void (*fn)(void *arg, uint64_t conn_id), void *arg); /* fn closes nobody */
 int64_t server_waits_since(const struct server *s); /* monotonic: the first one's beginning; INT64_MAX: nobody waits */
 void server_get_stats(const struct server *s, struct server_stats *out);
 void server_free(struct server *s); /* writes what is queued as far as the sockets take it, closes all; NULL allowed */
