@@ -3,7 +3,7 @@
  *   disk -> threads -> store (locks the directory, recovers) -> tables -> server -> what answers through it -> registration
  * The store comes before the tables, because its lock keeps a second broker from writing ours. The server listens before the loop
  * runs: a client that connects early waits in the backlog and is answered in the first turn.
- * Stopping runs in the loop, so that answers leave: no new connections, parked pulls and held sends answered, name servers told,
+ * Stopping runs in the loop, so that answers leave: no new connections, parked pulls and waiting sends answered, name servers told,
  * acks awaited; then broker_close() writes what is in memory, in the order of the ladder.
  * The two listeners' and the clock's sides of this story are in listeners.c and clock.c.  (test: integration/lifecycle) */
 #include "broker/broker.h"
@@ -15,19 +15,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "broker/ack/ack_queue.h"
-#include "broker/ack/send_hold.h"
 #include "broker/broker_internal.h"
 #include "broker/metadata/groups.h"
 #include "broker/metadata/offsets.h"
 #include "broker/processor/pull_message.h"
-#include "broker/processor/send_message.h"
 #include "broker/stats/stats.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
 
 enum { VIP_PORT_DISTANCE = 2, ROUTES_MAX = 64, FORCE_CLEAN_PERCENT = 85, STOP_WRITING_PERCENT = 90, NEVER_PERCENT = 101 };
-enum { HELD_SENDS_MAX = 10000, HELD_BYTES_MAX = 64 << 20, FAREWELL_MS = 2000, STORE_FILES = 512, CONNECTIONS_MAX = 60000 };
+enum { FAREWELL_MS = 2000, STORE_FILES = 512, CONNECTIONS_MAX = 60000 };
+
+enum { UNFLUSHED_LEAST = 16 << 20, UNFLUSHED_MOST = 256 << 20 };
 
 /* ---- who we are ---- */
 static enum mq_err address_of(const char *ip, int32_t port, struct host *out, struct fault *why)
@@ -71,9 +71,19 @@ static enum mq_err identity_open(struct broker *b, struct fault *why)
 }
 
 /* ---- the store ---- */
+/* Far below the share of the memory at which the kernel stops who writes. */
+static uint64_t unflushed_max(const struct broker *b)
+{
+    uint64_t share = b->core.memory_bytes / 16;
+    if (b->config.flush_behind_max > 0)
+        return (uint64_t)b->config.flush_behind_max;
+    return share < UNFLUSHED_LEAST ? UNFLUSHED_LEAST : share < UNFLUSHED_MOST ? share : UNFLUSHED_MOST;
+}
+
 static enum mq_err store_open(struct broker *b, struct fault *why)
 {
     const struct broker_config *c = &b->config;
+    b->core.unflushed_max = unflushed_max(b);
     struct store_config s = {.commit_log_dir = c->commit_log_path,
                              .commit_log_file_size = (uint64_t)c->commit_log_file_size,
                              .consume_queue_file_size = (uint32_t)c->consume_queue_file_size,
@@ -84,6 +94,7 @@ static enum mq_err store_open(struct broker *b, struct fault *why)
                              .index_entries = (uint32_t)c->index_entries,
                              .flush_interval_ms = c->flush_interval_ms,
                              .flush_queue_interval_ms = c->flush_queue_interval_ms,
+                             .unflushed_max = b->core.unflushed_max,
                              .sync_flush = c->flush_disk == FLUSH_DISK_SYNC,
                              .reserved_ms = c->file_reserved_hours * 3600000,
                              .delete_hours = c->delete_hours,
@@ -184,13 +195,9 @@ static enum mq_err waiters_open(struct broker *b, struct fault *why)
 {
     const struct ack_setup acks = {.outbox = b->core.outbox, .store_host = &b->core.store_host, .trace_on = &b->config.trace_on,
                                    .region_id = (const char *const *)&b->config.region_id};
-    const struct send_hold_setup hold = {.ctx = &b->core, .retry = send_message_try, .outbox = b->core.outbox, .max_sends = HELD_SENDS_MAX,
-                                         .max_bytes = HELD_BYTES_MAX};
     const struct longpoll_config polls = {.ctx = &b->core, .match = pull_message_match, .wake = pull_message_wake, .drop = pull_message_drop};
     const struct session_listener sessions = broker_session_listener(b);
     enum mq_err err = ack_queue_new(&acks, &b->core.acks);
-    if (err == MQ_OK)
-        err = send_hold_new(&hold, &b->core.hold);
     if (err == MQ_OK)
         err = longpoll_new(&polls, &b->core.longpoll);
     if (err == MQ_OK)
@@ -283,7 +290,6 @@ void broker_close(struct broker *b)
     server_free(b->server);
     sessions_free(c->sessions);
     longpoll_free(c->longpoll);
-    send_hold_free(c->hold);
     ack_queue_free(c->acks);
     stats_free(c->stats);
     exec_free(b->exec);

@@ -1,18 +1,18 @@
 /* clock.c - when what runs: the hooks of a turn, and as few timers as possible.
  *
- *   TURN_STORE   write this turn's batch (its listener releases acks and notes arrivals), then try the sends that waited for room
+ *   TURN_STORE   write this turn's batch (its listener releases acks and notes arrivals), then let connections whose send waits go on
  *   TURN_WAKE    wake parked pulls of queues that grew; answer what is late; arm the next deadline
  *   store timer  when message_store_tick() wants to be called: it says so itself, and a write brings it forward
- *   deadline     the earliest of all acks, held sends and parked pulls. It is moved only to an earlier time: when it fires too early,
+ *   deadline     the earliest of all acks, waiting connections and parked pulls. It is moved only to an earlier time: when it fires too early,
  *                it just arms itself anew, which is cheaper than moving it with each pull that is answered in time
  *   10 s         silent clients, statistics, tables whose last write failed
  *   5 s          consumer offsets (flushConsumerOffsetInterval)
  * With nothing to do that makes less than one wake-up a second.   (test: integration/lifecycle, an idle broker) */
 #include "broker/ack/ack_queue.h"
-#include "broker/ack/send_hold.h"
 #include "broker/broker_internal.h"
 #include "broker/metadata/groups.h"
 #include "broker/metadata/offsets.h"
+#include "broker/processor/send_message.h"
 #include "broker/stats/stats.h"
 
 enum { STORE_SOON_MS = 100, STORE_PAUSE_MS = 10, CHORES_MS = 10000, CLIENT_SILENT_MS = 120000 };
@@ -40,14 +40,33 @@ static void on_store_timer(void *arg)
     arm_store(b, in_ms < STORE_PAUSE_MS ? STORE_PAUSE_MS : in_ms); /* it says 1 while a worker is busy with what is due */
 }
 
+static int64_t patience_ends(const struct broker *b) /* of the connection that waits longest */
+{
+    int64_t since = server_waits_since(b->server);
+    return since == INT64_MAX ? INT64_MAX : since + send_message_patience(&b->core);
+}
+
+static bool may_go_on(const struct broker *b)
+{
+    int64_t ends = patience_ends(b);
+    return ends != INT64_MAX && (b->core.pressure == PRESSURE_NONE || b->stopping || ends <= loop_mono_ms(b->loop));
+}
+
+static void write_turn(struct broker *b)
+{
+    message_store_turn(b->core.store, loop_mono_ms(b->loop));
+    send_message_press(&b->core);
+}
+
 static void at_store(void *arg)
 {
     struct broker *b = arg;
     b->wrote = false;
-    message_store_turn(b->core.store, loop_mono_ms(b->loop));
-    if (send_hold_count(b->core.hold)) {
-        send_hold_run(b->core.hold, loop_now_ms(b->loop));
-        message_store_turn(b->core.store, loop_mono_ms(b->loop)); /* what was just put is answered in this turn */
+    write_turn(b);
+    if (may_go_on(b)) {
+        while (may_go_on(b) && server_resume(b->server)) {
+        }
+        write_turn(b); /* what was just put is answered in this turn */
     }
     if (b->wrote && b->store_due_ms > after(b, STORE_SOON_MS))
         arm_store(b, STORE_SOON_MS);
@@ -64,13 +83,13 @@ static void at_wake(void *arg)
     int64_t now = loop_mono_ms(b->loop);
     longpoll_run_arrivals(b->core.longpoll);
     int64_t due = longpoll_run_deadlines(b->core.longpoll, b->stopping ? INT64_MAX : now);
-    due = earlier(due, ack_queue_deadlines(b->core.acks, now));
-    due = earlier(due, send_hold_deadlines(b->core.hold, now));
+    due = earlier(due, send_message_deadlines(&b->core, now));
+    due = earlier(due, patience_ends(b));
     if (due < b->deadline_due_ms) {
         b->deadline_due_ms = due;
         loop_timer_start(&b->deadline_timer, due > now ? due - now : 0, 0);
     }
-    if (b->stopping && b->farewell_done && ack_queue_count(b->core.acks) == 0 && send_hold_count(b->core.hold) == 0)
+    if (b->stopping && b->farewell_done && ack_queue_count(b->core.acks) == 0 && patience_ends(b) == INT64_MAX)
         loop_stop(b->loop);
 }
 
@@ -81,9 +100,16 @@ static void close_silent(void *arg, uint64_t conn_id)
     outbox->close(outbox->ctx, conn_id);
 }
 
+static void heard(void *arg, uint64_t conn_id)
+{
+    struct broker *b = arg;
+    sessions_conn_heard(b->core.sessions, conn_id, loop_mono_ms(b->loop));
+}
+
 static void on_chores(void *arg)
 {
     struct broker *b = arg;
+    server_each_waiting(b->server, heard, b); /* nobody is silent to whom we do not listen */
     sessions_expire(b->core.sessions, loop_mono_ms(b->loop), CLIENT_SILENT_MS, close_silent, b);
     stats_sample(b->core.stats, loop_now_ms(b->loop), loop_mono_ms(b->loop));
     topics_retry_save(b->core.topics);

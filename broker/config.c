@@ -55,7 +55,7 @@ static const char *const level_names[] = {"debug", "info", "warn", "error", "off
     X(queryThreadPoolQueueCapacity, "20000") X(readOnlyCommitLogStorePaths, "") X(redeleteHangedFileInterval, "120000")               \
     X(replyThreadPoolQueueCapacity, "10000") X(rmqAddressServerDomain, "") X(rmqAddressServerSubGroup, "")                            \
     X(scheduleAsyncDeliverMaxPendingLimit, "2000") X(scheduleAsyncDeliverMaxResendNum2Blocked, "3")                                   \
-    X(sendMessageThreadPoolNums, "2") X(sendThreadPoolQueueCapacity, "10000") X(serverAsyncSemaphoreValue, "64")                      \
+    X(sendMessageThreadPoolNums, "2") X(serverAsyncSemaphoreValue, "64")                      \
     X(serverCallbackExecutorThreads, "0") X(serverOnewaySemaphoreValue, "256") X(serverPooledByteBufAllocatorEnable, "true")          \
     X(serverSelectorThreads, "3") X(serverSocketRcvBufSize, "0") X(serverSocketSndBufSize, "0") X(serverWorkerThreads, "8")           \
     X(storePathDLedgerCommitLog, "") X(storeReplyMessageEnable, "true") X(transactionCheckInterval, "60000")                          \
@@ -102,7 +102,9 @@ static const struct conf_key keys[] = {
     {"enablePropertyFilter", CONF_BOOL, AT(enable_property_filter), "false", 0, 0, AT_START, "SQL92 expressions; not in this version yet", NULL},
     {"notifyConsumerIdsChangedEnable", CONF_BOOL, AT(notify_consumer_ids_changed), "true", 0, 0, LIVE, "tells a group at once who came and went", NULL},
     {"startAcceptSendRequestTimeStamp", CONF_I64, AT(start_accept_send_ms), "0", 0, INT64_MAX, LIVE, "sends before it are refused; ms since 1970", NULL},
-    {"waitTimeMillsInSendQueue", CONF_I64, AT(wait_in_send_queue_ms), "200", 0, 600000, LIVE, "a send waits so long for room, at least 2000", NULL},
+    {"waitTimeMillsInSendQueue", CONF_I64, AT(wait_in_send_queue_ms), "200", 0, 600000, LIVE, "a send waits so long for its turn, at least 2000", NULL},
+    {"sendThreadPoolQueueCapacity", CONF_INT, AT(send_queue_capacity), "10000", 1, 10000000, LIVE,
+     "so many sends may wait for a sync; beyond it connections that send are not read", NULL},
 
     /* pulling */
     {"longPollingEnable", CONF_BOOL, AT(long_polling), "true", 0, 0, LIVE, "holds a pull as long as its client allows", NULL},
@@ -141,6 +143,8 @@ static const struct conf_key keys[] = {
     {"maxIndexNum", CONF_I64, AT(index_entries), "20000000", 1, 500000000, AT_START, "entries of an index file", NULL},
     {"flushIntervalCommitLog", CONF_I64, AT(flush_interval_ms), "500", 1, 600000, AT_START, "the log is flushed so often", NULL},
     {"flushIntervalConsumeQueue", CONF_I64, AT(flush_queue_interval_ms), "1000", 1, 600000, AT_START, "the queues are written so often", NULL},
+    {"flushDiskFallbehindMax", CONF_I64, AT(flush_behind_max), "0", 0, INT64_MAX, AT_START,
+     "bytes of the log not yet flushed; beyond it connections that send are not read; 0: a 16th of the memory, at most 256 MiB", NULL},
     {"fileReservedTime", CONF_I64, AT(file_reserved_hours), "72", 0, 87600, AT_START, "hours that a file of the log is kept", NULL},
     {"deleteWhen", CONF_STR, AT(delete_when), "04", 0, 200, AT_START, "hours in which old files go, 04;16", NULL},
     {"diskMaxUsedSpaceRatio", CONF_INT, AT(disk_max_used_percent), "75", 0, 100, AT_START, "percent used from which old files go at any hour; 10 to 95", NULL},

@@ -50,13 +50,14 @@ struct broker_config {
     int32_t max_message_size;
     bool check_crc_on_recover, index_enable, clean_file_forcibly;
     int64_t index_slots, index_entries;
-    int64_t flush_interval_ms, flush_queue_interval_ms;
+    int64_t flush_interval_ms, flush_queue_interval_ms, flush_behind_max;
     int64_t file_reserved_hours;
     int32_t disk_max_used_percent;
 
     /* the shell */
     int64_t idle_seconds, backlog;
-    int64_t wait_in_send_queue_ms; /* how long a send may wait for room before it is refused */
+    int64_t wait_in_send_queue_ms; /* how long a send may wait before it is refused */
+    int32_t send_queue_capacity;   /* sends that wait for a sync; beyond it connections wait */
     int64_t memory_limit; /* bytes; 0: from the machine, see budget.h */
     char *config_black_list;
     char *log_level;

@@ -3,15 +3,15 @@
  *   store     --written, flushed--> acks       --arrived--> long polling        --failed--> everybody; soon the broker stops
  *   topics    --changed--> registrar, long polling
  *   sessions  --members changed--> the members (40)         --group seen--> groups, topics
- *   server    --closed--> sessions, long polling
+ *   server    --closed--> sessions, long polling        --resumed--> sessions, statistics
  *   25        --a live key changed--> the log's level, registrar
  * Nothing is decided here but who is to hear what. */
 #include <stdio.h>
 #include <string.h>
 #include "broker/ack/ack_queue.h"
-#include "broker/ack/send_hold.h"
 #include "broker/broker_internal.h"
 #include "broker/metadata/groups.h"
+#include "broker/processor/send_message.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/protocol/codes.h"
@@ -37,9 +37,9 @@ static void on_written(void *ctx, uint64_t written_off)
 
 static void on_flushed(void *ctx, uint64_t flushed_off)
 {
-    const struct broker *b = ctx;
+    struct broker *b = ctx;
     if (b->core.acks)
-        ack_queue_reached(b->core.acks, ACK_FLUSHED, flushed_off);
+        send_message_flushed(&b->core, flushed_off);
 }
 
 static void on_failed(void *ctx, const struct fault *why)
@@ -49,10 +49,9 @@ static void on_failed(void *ctx, const struct fault *why)
     log_error("store", "the store failed and takes no more messages: %s", fault_text(why, text, sizeof text));
     snprintf(words, sizeof words, "service not available now. %s", text);
     b->failed = true;
-    if (b->core.hold == NULL)
+    if (b->core.acks == NULL)
         return;
     ack_queue_fail(b->core.acks, b->core.log_end, words);
-    send_hold_refuse(b->core.hold, RES_SERVICE_NOT_AVAILABLE, words);
     if (!b->stopping) /* who sends meanwhile hears why; consumers get what they ask for */
         loop_timer_start(&b->failed_timer, FAILED_LINGER_MS, 0);
 }
@@ -130,11 +129,28 @@ static void on_closed(void *ctx, const struct peer *peer)
     longpoll_conn_closed(b->core.longpoll, peer->conn_id);
 }
 
-struct server_events broker_server_events(struct broker *b) { return (struct server_events){.ctx = b, .closed = on_closed}; }
+static void on_resumed(void *ctx, const struct peer *peer, int64_t waited_ms)
+{
+    struct broker *b = ctx;
+    waits_note(&b->core.waits, loop_mono_ms(b->loop), waited_ms);
+    sessions_conn_heard(b->core.sessions, peer->conn_id, loop_now_ms(b->loop));
+}
+
+struct server_events broker_server_events(struct broker *b)
+{
+    return (struct server_events){.ctx = b, .closed = on_closed, .resumed = on_resumed};
+}
 
 /* ---- what processors ask for ---- */
 static int64_t now_ms(const void *broker) { return loop_now_ms(((const struct broker *)broker)->loop); }
 static int64_t mono_ms(const void *broker) { return loop_mono_ms(((const struct broker *)broker)->loop); }
+static struct connections_waiting waiting(const void *broker)
+{
+    const struct broker *b = broker;
+    struct server_stats s;
+    server_get_stats(b->server, &s);
+    return (struct connections_waiting){.n = s.waiting, .times = s.waits, .since_ms = server_waits_since(b->server)};
+}
 static void register_now(void *broker) { registrar_all_changed(((struct broker *)broker)->registrar); }
 static void config_text(void *broker, struct buf *out) { broker_config_text(&((struct broker *)broker)->config, false, out); }
 
@@ -214,6 +230,7 @@ void broker_fill_context(struct broker *b)
     c->broker = b;
     c->now_ms = now_ms;
     c->mono_ms = mono_ms;
+    c->waiting = waiting;
     c->register_now = register_now;
     c->answer_when_known = answer_when_known;
     c->config_text = config_text;

@@ -129,12 +129,23 @@ static void ring_rest(struct ring *r)
     }
 }
 
-void ack_queue_reached(struct ack_queue *q, enum ack_until until, uint64_t off)
+size_t ack_queue_reached(struct ack_queue *q, enum ack_until until, uint64_t off)
 {
     struct ring *r = &q->rings[until];
+    size_t before = r->n;
     while (r->n && ring_at(r, 0)->end_off <= off)
         answer_head(q, r, ring_at(r, 0)->ok_code);
+    before -= r->n;
     ring_rest(r);
+    return before;
+}
+
+size_t ack_queue_syncs(const struct ack_queue *q) { return q->rings[ACK_FLUSHED].n; }
+
+int64_t ack_queue_first_deadline(const struct ack_queue *q)
+{
+    const struct ring *r = &q->rings[ACK_FLUSHED];
+    return r->n ? ring_at(r, 0)->deadline_ms : INT64_MAX;
 }
 
 int64_t ack_queue_deadlines(struct ack_queue *q, int64_t mono_ms)
@@ -142,7 +153,7 @@ int64_t ack_queue_deadlines(struct ack_queue *q, int64_t mono_ms)
     struct ring *r = &q->rings[ACK_FLUSHED];
     while (r->n && ring_at(r, 0)->deadline_ms <= mono_ms)
         answer_head(q, r, ring_at(r, 0)->late_code);
-    return r->n ? ring_at(r, 0)->deadline_ms : INT64_MAX;
+    return ack_queue_first_deadline(q);
 }
 
 void ack_queue_fail(struct ack_queue *q, uint64_t written_off, const char *words)

@@ -34,12 +34,14 @@ void ack_queue_free(struct ack_queue *q); /* waiters go without an answer: call 
 /* A zeroed place at the end of the FIFO, NULL when out of memory; fill it before the next call. end_off must not be below the
  * last one's. The answer is complete except for its code. Do not ask for oneway tickets. */
 struct ack *ack_queue_add(struct ack_queue *q, enum ack_until until, uint64_t end_off);
-void ack_queue_reached(struct ack_queue *q, enum ack_until until, uint64_t off); /* written or flushed up to off */
+size_t ack_queue_reached(struct ack_queue *q, enum ack_until until, uint64_t off); /* written or flushed up to off; how many were answered */
 int64_t ack_queue_deadlines(struct ack_queue *q, int64_t mono_ms); /* answers late ones; the next deadline, INT64_MAX when none */
 /* The log failed. Who waits for a flush and lies below written_off gets late_code: the record is in the file, its fate unknown.
  * All others get SERVICE_NOT_AVAILABLE with words: nothing of theirs was written. */
 void ack_queue_fail(struct ack_queue *q, uint64_t written_off, const char *words);
 size_t ack_queue_count(const struct ack_queue *q);
+size_t ack_queue_syncs(const struct ack_queue *q);           /* those that wait for a flush ... */
+int64_t ack_queue_first_deadline(const struct ack_queue *q); /* ... and the deadline of their first; INT64_MAX: none waits */
 /* Fills in the ext fields of a send's answer: what the queue does when it answers. */
 void ack_fill(const struct ack *a, const struct ack_setup *setup, struct reply *out);
 #endif

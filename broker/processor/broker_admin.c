@@ -2,7 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "broker/ack/send_hold.h"
+#include "broker/ack/ack_queue.h"
 #include "broker/metadata/offsets.h"
 #include "broker/metadata/topics.h"
 #include "broker/processor/admin.h"
@@ -103,17 +103,32 @@ static void write_totals(struct jw *w, const struct broker_context *c)
     kv_rate(w, "getTransferredTps", c->stats, RATE_GET_TRANSFERRED); /* 5.x */
 }
 
-/* There is one thread and no pool. What waits are the sends that found no room in the store; the other figures are always 0, and
- * are here because mqadmin gives up where a key is missing. */
-static void write_pools(struct jw *w, const struct broker_context *c)
+/* Sends wait in two places: taken, for a sync; and not taken yet, unread in their connections, of which only the first one counts. */
+static void write_waits(struct jw *w, const struct broker_context *c)
 {
-    static const char *const always_0[] = {"sendThreadPoolQueueCapacity", "pullThreadPoolQueueSize", "pullThreadPoolQueueCapacity", "queryThreadPoolQueueSize",
+    const struct connections_waiting unread = c->waiting(c->broker);
+    int64_t now = c->mono_ms(c->broker), deadline = ack_queue_first_deadline(c->acks), since = unread.since_ms;
+    if (deadline != INT64_MAX && deadline - c->config->sync_flush_timeout_ms < since)
+        since = deadline - c->config->sync_flush_timeout_ms;
+    int64_t head_ms = since < now ? now - since : 0, minute_ms = waits_last_minute(&c->waits, now);
+    kv_u64(w, "sendThreadPoolQueueSize", ack_queue_syncs(c->acks) + unread.n);
+    kv_i64(w, "sendThreadPoolQueueCapacity", c->config->send_queue_capacity);
+    kv_i64(w, "sendThreadPoolQueueHeadWaitTimeMills", head_ms);
+    kv_u64(w, "sendWaitConnections", unread.n);
+    kv_u64(w, "sendWaitTimes", unread.times);
+    jw_kv_str(w, "sendWaitReason", slice_str(pressure_name(c->pressure)));
+    kv_i64(w, "sendWaitMillsLastMinute", minute_ms > head_ms ? minute_ms : head_ms);
+    kv_i64(w, "sendWaitMillsLongest", c->waits.longest_ms > head_ms ? c->waits.longest_ms : head_ms);
+}
+
+/* There is one thread and no pool: these figures are always 0, and are here because mqadmin gives up where a key is missing. */
+static void write_pools(struct jw *w)
+{
+    static const char *const always_0[] = {"pullThreadPoolQueueSize", "pullThreadPoolQueueCapacity", "queryThreadPoolQueueSize",
                                            "queryThreadPoolQueueCapacity", "EndTransactionQueueSize", "EndTransactionThreadPoolQueueCapacity",
                                            "pullThreadPoolQueueHeadWaitTimeMills",
                                            "queryThreadPoolQueueHeadWaitTimeMills", "pageCacheLockTimeMills", "putMessageEntireTimeMax",
                                            "getMessageEntireTimeMax", "dispatchMaxBuffer"};
-    kv_u64(w, "sendThreadPoolQueueSize", c->hold ? send_hold_count(c->hold) : 0);
-    kv_i64(w, "sendThreadPoolQueueHeadWaitTimeMills", c->hold ? send_hold_head_wait(c->hold, c->mono_ms(c->broker)) : 0);
     for (size_t i = 0; i < sizeof always_0 / sizeof *always_0; i++)
         kv_i64(w, always_0[i], 0);
     jw_kv_str(w, "putMessageDistributeTime",
@@ -176,7 +191,8 @@ static enum handled runtime_info(void *ctx, const struct request *rq, struct rep
     kv_i64(&w, "brokerVersion", MQ_VERSION_OURS);
     kv_i64(&w, "startAcceptSendRequestTimeStamp", c->config->start_accept_send_ms);
     write_totals(&w, c);
-    write_pools(&w, c);
+    write_waits(&w, c);
+    write_pools(&w);
     write_store(&w, c);
     write_schedule(&w, c);
     if (c->budget) {

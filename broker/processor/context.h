@@ -2,12 +2,17 @@
  * Thread: core. */
 #ifndef BROKER_PROCESSOR_CONTEXT_H
 #define BROKER_PROCESSOR_CONTEXT_H
+#include "broker/ack/pressure.h"
 #include "broker/config.h"
 #include "broker/metadata/data_version.h"
 #include "common/base/budget.h"
 #include "common/protocol/message.h"
 #include "common/protocol/reply.h"
 
+struct connections_waiting {
+    uint64_t n, times; /* now; since the start */
+    int64_t since_ms;  /* monotonic: of the first; INT64_MAX: none */
+};
 struct broker_context {
     struct broker_config *config;
     struct message_store *store;
@@ -17,7 +22,8 @@ struct broker_context {
     struct sessions *sessions;
     struct longpoll *longpoll;
     struct ack_queue *acks;
-    struct send_hold *hold;                   /* sends that wait for room in the store */
+    enum pressure pressure;                   /* of the last turn's end: sends wait while there is one */
+    struct waits waits;                       /* of sends: before they were taken, and for a sync */
     struct stats *stats;
     const struct outbox *outbox;
     struct budget *budget;                    /* of the whole process's memory; NULL: none */
@@ -25,7 +31,9 @@ struct broker_context {
     struct data_version config_version;       /* of what 25 changed since the start */
     int64_t (*now_ms)(const void *broker);    /* wall clock of this turn, for what no request started */
     int64_t (*mono_ms)(const void *broker);   /* the clock of deadlines */
+    struct connections_waiting (*waiting)(const void *broker); /* those whose send is told HANDLED_WAIT */
     uint64_t log_end;                         /* bytes of the log that are written: the listener keeps it */
+    uint64_t unflushed_max;                   /* bytes of the log, see flushDiskFallbehindMax */
     uint64_t memory_bytes;                    /* of this machine: what Apache takes for the size of the page cache */
     uint64_t random;                          /* state of context_random() */
     size_t waiting_bytes;                     /* of pulls that outlive their request: pull_message.c bounds it */

@@ -3,14 +3,13 @@
  * The order of the checks is Apache's (inventory g.3), because a client acts on the first code it sees. An answer of SUCCESS
  * leaves only when the record is in the log's file, or on its medium: the processor leaves a waiter in the ack queue and is done.
  *   I1  no SEND_OK before the turn's write succeeded.                  (test: unit/processor/send)
- *   I2  a held send is tried before any later one.                     (test: unit/processor/send)
+ *   I2  a send that must wait is taken before any later one of its connection.   (test: unit/processor/send, unit/remoting/wait)
  * Nothing is allocated per message: properties are rebuilt in the request's arena, the waiter is a place in a ring.
  * Until their issue: delay levels and transactions are refused, because a delayed message that is delivered at once, or a half
  * message that everybody sees, is worse than an error. */
 #include <stdio.h>
 #include <string.h>
 #include "broker/ack/ack_queue.h"
-#include "broker/ack/send_hold.h"
 #include "broker/metadata/groups.h"
 #include "broker/metadata/topics.h"
 #include "broker/processor/context.h"
@@ -21,7 +20,7 @@
 #include "common/base/log.h"
 #include "common/protocol/codes.h"
 
-enum { HOLD_AT_LEAST_MS = 2000 }; /* a send that waits for room: below the 3 s after which clients give up */
+enum { PATIENCE_LEAST_MS = 2000 }; /* below the 3 s after which clients give up */
 
 /* What the processor learns from a message's properties while it copies them. */
 struct properties {
@@ -238,7 +237,7 @@ static int refuse_put(struct sending *s, enum put_status status, struct reply *o
     case PUT_OK:
         break;
     }
-    return SEND_STILL_BUSY;
+    return HANDLED_WAIT;
 }
 
 static char *batch_ids(const struct sending *s, const struct put_result *put, size_t n)
@@ -426,23 +425,60 @@ static enum handled refused(const struct broker_context *c, struct reply *out)
     return HANDLED_NOW;
 }
 
-int send_message_try(void *ctx, const struct request *rq, struct reply *out)
+/* ---- waiting ---- */
+int64_t send_message_patience(const struct broker_context *c)
 {
-    int handled = try_send(ctx, rq, out);
-    return handled == HANDLED_NOW ? (int)refused(ctx, out) : handled;
+    return c->config->wait_in_send_queue_ms > PATIENCE_LEAST_MS ? c->config->wait_in_send_queue_ms : PATIENCE_LEAST_MS;
+}
+
+void send_message_press(struct broker_context *c)
+{
+    const struct store_load load = message_store_load(c->store);
+    const struct pressure_figures f = {.syncs = ack_queue_syncs(c->acks), .syncs_max = (size_t)c->config->send_queue_capacity,
+                                       .unflushed = load.unflushed, .unflushed_max = c->unflushed_max, .store_busy = load.busy};
+    c->pressure = pressure_of(c->pressure, &f);
+}
+
+static int64_t first_sync_since(const struct broker_context *c) /* all waits for a sync are as long as the first's */
+{
+    return ack_queue_first_deadline(c->acks) - c->config->sync_flush_timeout_ms;
+}
+
+void send_message_flushed(struct broker_context *c, uint64_t flushed_off)
+{
+    int64_t since = first_sync_since(c), now = c->mono_ms(c->broker);
+    if (ack_queue_reached(c->acks, ACK_FLUSHED, flushed_off))
+        waits_note(&c->waits, now, now - since);
+}
+
+int64_t send_message_deadlines(struct broker_context *c, int64_t mono_ms)
+{
+    if (ack_queue_first_deadline(c->acks) <= mono_ms)
+        waits_note(&c->waits, mono_ms, mono_ms - first_sync_since(c));
+    return ack_queue_deadlines(c->acks, mono_ms);
+}
+
+/* A client of 4.x does not try again elsewhere when it hears SYSTEM_BUSY, so that is the last word, after waiting. */
+static enum handled must_wait(struct broker_context *c, const struct request *rq, struct reply *out)
+{
+    if (c->pressure == PRESSURE_NONE)
+        c->pressure = PRESSURE_STORE; /* it said so itself: until the end of the turn nobody else need ask */
+    if (c->stopping)
+        reply_refuse(out, RES_SERVICE_NOT_AVAILABLE, "service not available now. the broker stops");
+    else if (rq->waited_ms >= send_message_patience(c))
+        reply_refuse(out, RES_SYSTEM_BUSY, "[TIMEOUT_CLEAN_QUEUE]broker busy, start flow control for a while: the disk does not keep up");
+    else
+        return HANDLED_WAIT;
+    return refused(c, out);
 }
 
 static enum handled on_send(void *ctx, const struct request *rq, struct reply *out)
 {
     struct broker_context *c = ctx;
-    int handled = send_hold_count(c->hold) ? SEND_STILL_BUSY : send_message_try(ctx, rq, out);
-    if (handled != SEND_STILL_BUSY)
-        return (enum handled)handled;
-    int64_t wait = c->config->wait_in_send_queue_ms > HOLD_AT_LEAST_MS ? c->config->wait_in_send_queue_ms : HOLD_AT_LEAST_MS;
-    if (!c->stopping && send_hold_add(c->hold, rq, c->mono_ms(c->broker), wait))
-        return HANDLED_LATER;
-    reply_refuse(out, RES_SYSTEM_BUSY, "[OVERLOAD]system busy, start flow control for a while");
-    return refused(c, out);
+    int handled = c->pressure == PRESSURE_NONE ? try_send(c, rq, out) : HANDLED_WAIT;
+    if (handled == HANDLED_WAIT)
+        return must_wait(c, rq, out);
+    return handled == HANDLED_NOW ? refused(c, out) : (enum handled)handled;
 }
 
 void send_message_routes(struct route_sink *sink, struct broker_context *ctx)

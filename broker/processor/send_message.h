@@ -1,8 +1,12 @@
 /* send_message.h - what the wiring needs of the send processor besides its routes. Thread: core. */
 #ifndef BROKER_PROCESSOR_SEND_MESSAGE_H
 #define BROKER_PROCESSOR_SEND_MESSAGE_H
-#include "common/protocol/reply.h"
+#include "broker/processor/context.h"
 
-/* Tries a send: enum handled, or SEND_STILL_BUSY. ctx: the broker_context. It is the send_hold's retry function. */
-int send_message_try(void *ctx, const struct request *rq, struct reply *out);
+/* A send is told HANDLED_WAIT while c->pressure says so; then its connection is tried again when nothing presses any more, or ... */
+int64_t send_message_patience(const struct broker_context *c); /* ... after so many ms: it is refused in words */
+void send_message_press(struct broker_context *c);             /* finds out what presses: at the end of each turn's writing */
+/* What ends the waits of those who were taken; both note how long they were. */
+void send_message_flushed(struct broker_context *c, uint64_t flushed_off);
+int64_t send_message_deadlines(struct broker_context *c, int64_t mono_ms); /* the next one; INT64_MAX: none */
 #endif

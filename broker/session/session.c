@@ -424,6 +424,13 @@ void sessions_conn_closed(struct sessions *s, uint64_t conn_id)
         drop(s, c, "closed");
 }
 
+void sessions_conn_heard(struct sessions *s, uint64_t conn_id, int64_t now_ms)
+{
+    struct session_conn *c = conn_find(s, conn_id);
+    if (c)
+        seen(s, c, now_ms);
+}
+
 void sessions_expire(struct sessions *s, int64_t now_ms, int64_t expire_ms, void (*fn)(void *arg, uint64_t conn_id), void *arg)
 {
     while (!list_empty(&s->by_seen)) {

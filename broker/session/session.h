@@ -80,6 +80,7 @@ enum mq_err sessions_heartbeat(struct sessions *s, struct slice body, const stru
 /* 35: this connection leaves these groups (p == NULL: none). By connection, as Apache: client ids are not unique. */
 void sessions_unregister(struct sessions *s, uint64_t conn_id, struct slice producer_group, struct slice consumer_group);
 void sessions_conn_closed(struct sessions *s, uint64_t conn_id);
+void sessions_conn_heard(struct sessions *s, uint64_t conn_id, int64_t now_ms); /* it was not read for a while: its heartbeats may be behind */
 /* Connections without a heartbeat for expire_ms are forgotten and handed to fn (the shell closes them). now_ms: monotonic. */
 void sessions_expire(struct sessions *s, int64_t now_ms, int64_t expire_ms, void (*fn)(void *arg, uint64_t conn_id), void *arg);
 struct consumer_group *sessions_consumers(const struct sessions *s, struct slice group); /* NULL when nobody is there */

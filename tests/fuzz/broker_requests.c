@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "broker/ack/ack_queue.h"
-#include "broker/ack/send_hold.h"
 #include "broker/metadata/groups.h"
 #include "broker/metadata/offsets.h"
 #include "broker/metadata/topics.h"
@@ -96,7 +95,7 @@ static void on_written(void *ctx, uint64_t off)
     r.c.log_end = off;
     ack_queue_reached(r.c.acks, ACK_WRITTEN, off);
 }
-static void on_flushed(void *ctx, uint64_t off) { (void)ctx, ack_queue_reached(r.c.acks, ACK_FLUSHED, off); }
+static void on_flushed(void *ctx, uint64_t off) { (void)ctx, send_message_flushed(&r.c, off); }
 static void topic_changed(void *ctx, const struct topic_config *t)
 {
     (void)ctx;
@@ -105,6 +104,7 @@ static void topic_changed(void *ctx, const struct topic_config *t)
 }
 static int64_t now_ms(const void *broker) { return (void)broker, r.now_ms; }
 static int64_t mono_ms(const void *broker) { return (void)broker, r.mono_ms; }
+static struct connections_waiting waiting(const void *broker) { return (void)broker, (struct connections_waiting){.since_ms = INT64_MAX}; }
 static void register_now(void *broker) { (void)broker; }
 static void config_text(void *broker, struct buf *out) { (void)broker, broker_config_text(&r.config, false, out); }
 static int config_set_live(void *broker, struct slice key, struct slice value, char why[200])
@@ -134,7 +134,6 @@ static void start(void)
     const struct topics_listener topics = {.changed = topic_changed};
     const struct ack_setup acks = {.outbox = &outbox, .store_host = &r.c.store_host, .trace_on = &r.config.trace_on,
                                    .region_id = (const char *const *)&r.config.region_id};
-    const struct send_hold_setup hold = {.ctx = &r.c, .retry = send_message_try, .outbox = &outbox, .max_sends = 4, .max_bytes = 1 << 16};
     const struct longpoll_config polls = {.ctx = &r.c, .match = pull_message_match, .wake = pull_message_wake, .drop = pull_message_drop};
     static struct broker_config once;
     if (once.broker_name == NULL) /* looks the host's name up */
@@ -150,9 +149,10 @@ static void start(void)
     fake_disk_room(r.disk, 60ull << 30, 100ull << 30);
     sim_exec_init(&r.exec, 1);
     r.c = (struct broker_context){.config = &r.config, .outbox = &outbox, .boot_ms = r.now_ms, .now_ms = now_ms, .mono_ms = mono_ms,
+                                  .waiting = waiting, .unflushed_max = 8192,
                                   .memory_bytes = 4096, .random = 88172645463325252u, .addr = "127.0.0.1:10911", .broker = &r,
                                   .register_now = register_now, .config_text = config_text, .config_set_live = config_set_live};
-    CHECK(ack_queue_new(&acks, &r.c.acks) == MQ_OK && send_hold_new(&hold, &r.c.hold) == MQ_OK && longpoll_new(&polls, &r.c.longpoll) == MQ_OK);
+    CHECK(ack_queue_new(&acks, &r.c.acks) == MQ_OK && longpoll_new(&polls, &r.c.longpoll) == MQ_OK);
     CHECK(sessions_new(&(struct session_listener){0}, &r.c.sessions) == MQ_OK && stats_new("c", r.now_ms, r.now_ms, &r.c.stats) == MQ_OK);
     CHECK(message_store_open(&store, fake_disk_io(r.disk), &r.exec.store, &listener, r.mono_ms, &r.c.store, NULL) == MQ_OK);
     CHECK(topics_open(file("topics.json"), &setup, &topics, r.now_ms, &r.c.topics, NULL) == MQ_OK);
@@ -179,7 +179,6 @@ static void end(void)
     topics_close(r.c.topics);
     message_store_close(r.c.store, r.mono_ms);
     longpoll_free(r.c.longpoll);
-    send_hold_free(r.c.hold);
     ack_queue_free(r.c.acks);
     sessions_free(r.c.sessions);
     stats_free(r.c.stats);
@@ -191,7 +190,7 @@ static void end(void)
 static void turn(void)
 {
     message_store_turn(r.c.store, r.mono_ms);
-    send_hold_run(r.c.hold, r.now_ms);
+    send_message_press(&r.c);
     longpoll_run_arrivals(r.c.longpoll);
     sim_exec_drain(&r.exec);
     message_store_tick(r.c.store, (struct store_now){r.now_ms, r.mono_ms});
@@ -201,8 +200,7 @@ static void pass(int64_t ms)
 {
     r.now_ms += ms;
     r.mono_ms += ms;
-    ack_queue_deadlines(r.c.acks, r.mono_ms);
-    send_hold_deadlines(r.c.hold, r.mono_ms);
+    send_message_deadlines(&r.c, r.mono_ms);
     longpoll_run_deadlines(r.c.longpoll, r.mono_ms);
     for (int i = 0; i < 3; i++)
         turn();
@@ -248,10 +246,16 @@ static void request(const struct request_route *route, const uint8_t **p, size_t
     command_encode(&cmd, &frame);
     CHECK(!frame.failed && command_decode(slice_from(buf_view(&frame), 4), &arena, &decoded, NULL) == MQ_OK);
     struct peer peer = {.conn_id = 1 + (flags >> 2 & 3), .addr = "127.0.0.1:1", .ip = {127, 0, 0, 1}, .port = 1, .v6 = (flags & 16) != 0};
-    const struct request rq = {.cmd = &decoded, .peer = &peer, .arena = &arena, .now_ms = r.now_ms,
+    struct request rq = {.cmd = &decoded, .peer = &peer, .arena = &arena, .now_ms = r.now_ms,
                                .ticket = {peer.conn_id, r.n_asked, decoded.serialize, (flags & 1) != 0}};
     r.asked[r.n_asked++].due = !(flags & 1);
-    switch (route->fn(route->ctx, &rq, &out)) {
+    enum handled how;
+    while ((how = route->fn(route->ctx, &rq, &out)) == HANDLED_WAIT) { /* refused at last */
+        CHECK(rq.waited_ms < 2000);
+        pass(1000);
+        rq.waited_ms += 1000;
+    }
+    switch (how) {
     case HANDLED_NOW: answered(&rq.ticket, &out); break;
     case HANDLED_LATER: break;
     case HANDLED_NONE: CHECK(flags & 1); break;
@@ -290,7 +294,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     clients_answer(NULL);
     pass(200000);
     pass(200000);
-    CHECK(longpoll_count(r.c.longpoll) == 0 && ack_queue_count(r.c.acks) == 0 && send_hold_count(r.c.hold) == 0);
+    CHECK(longpoll_count(r.c.longpoll) == 0 && ack_queue_count(r.c.acks) == 0);
     for (int i = 0; i < r.n_asked; i++)
         CHECK(r.asked[i].due ? r.asked[i].times == 1 || (closed && r.asked[i].times == 0) : r.asked[i].times == 0);
     for (const struct topic_config *t = topics_next(r.c.topics, NULL); t; t = topics_next(r.c.topics, t))

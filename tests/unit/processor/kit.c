@@ -82,7 +82,7 @@ static void on_written(void *ctx, uint64_t off)
     k.c.log_end = off;
     ack_queue_reached(k.c.acks, ACK_WRITTEN, off);
 }
-static void on_flushed(void *ctx, uint64_t off) { (void)ctx, ack_queue_reached(k.c.acks, ACK_FLUSHED, off); }
+static void on_flushed(void *ctx, uint64_t off) { (void)ctx, send_message_flushed(&k.c, off); }
 static void on_failed(void *ctx, const struct fault *why) { (void)ctx, ack_queue_fail(k.c.acks, k.c.log_end, why->what); }
 
 static void topic_changed(void *ctx, const struct topic_config *t)
@@ -94,6 +94,11 @@ static void topic_changed(void *ctx, const struct topic_config *t)
 }
 static int64_t now_ms(const void *broker) { return (void)broker, k.now_ms; }
 static int64_t mono_ms(const void *broker) { return (void)broker, k.mono_ms; }
+static struct connections_waiting waiting(const void *broker)
+{
+    (void)broker;
+    return (struct connections_waiting){k.n_waiting, k.waits, k.n_waiting ? k.waiting[0].since_ms : INT64_MAX};
+}
 static void register_now(void *broker) { (void)broker, k.registered++; }
 static bool answer_when_known(void *broker, const struct ticket *to)
 {
@@ -158,9 +163,8 @@ static void waiters_open(void)
 {
     const struct ack_setup acks = {.outbox = &outbox, .store_host = &k.c.store_host, .trace_on = &k.config.trace_on,
                                    .region_id = (const char *const *)&k.config.region_id};
-    const struct send_hold_setup hold = {.ctx = &k.c, .retry = send_message_try, .outbox = &outbox, .max_sends = 4, .max_bytes = 1 << 20};
     const struct longpoll_config polls = {.ctx = &k.c, .match = pull_message_match, .wake = pull_message_wake, .drop = pull_message_drop};
-    cr_assert(ack_queue_new(&acks, &k.c.acks) == MQ_OK && send_hold_new(&hold, &k.c.hold) == MQ_OK && longpoll_new(&polls, &k.c.longpoll) == MQ_OK);
+    cr_assert(ack_queue_new(&acks, &k.c.acks) == MQ_OK && longpoll_new(&polls, &k.c.longpoll) == MQ_OK);
     cr_assert(sessions_new(&(struct session_listener){0}, &k.c.sessions) == MQ_OK);
     cr_assert(stats_new(k.config.cluster_name, k.now_ms, k.now_ms, &k.c.stats) == MQ_OK);
 }
@@ -179,6 +183,7 @@ void kit_start_with(const char *settings)
     fake_disk_writeback(k.disk, 0);
     sim_exec_init(&k.exec, 1);
     k.c = (struct broker_context){.config = &k.config, .outbox = &outbox, .boot_ms = k.now_ms, .boot_mono_ms = k.mono_ms, .now_ms = now_ms, .mono_ms = mono_ms,
+                                  .waiting = waiting, .unflushed_max = 256 << 20,
                                   .memory_bytes = 8ull << 30, .random = 88172645463325252u, .addr = "127.0.0.1:10911", .broker = &k,
                                   .register_now = register_now, .answer_when_known = answer_when_known, .config_text = config_text,
                                   .config_set_live = config_set_live,
@@ -212,7 +217,6 @@ void kit_end(void)
     topics_close(k.c.topics);
     message_store_close(k.c.store, k.mono_ms); /* may still tell of arrivals */
     longpoll_free(k.c.longpoll);
-    send_hold_free(k.c.hold);
     ack_queue_free(k.c.acks);
     sessions_free(k.c.sessions);
     stats_free(k.c.stats);
@@ -221,6 +225,8 @@ void kit_end(void)
         buf_free(&k.answers[i].frame);
         arena_fini(&k.answers[i].arena);
     }
+    for (size_t i = 0; i < k.n_waiting; i++)
+        buf_free(&k.waiting[i].frame);
     for (size_t i = 0; i < k.n_calls; i++) {
         buf_free(&k.calls[i].frame);
         arena_fini(&k.calls[i].arena);
@@ -240,27 +246,74 @@ static const struct request_route *route_of(int32_t code)
     return NULL;
 }
 
-struct answer *kit_send_command(const struct command *from)
+/* False: it must wait. */
+static bool handle(const struct command *cmd, int64_t waited_ms)
 {
     struct peer peer = {.conn_id = k.conn_id, .addr = "127.0.0.1:40112", .ip = {127, 0, 0, 1}, .port = 40112};
-    struct command cmd = *from;
     struct arena arena = {0};
     struct reply out = {0};
-    cr_assert(k.next_opaque < KIT_ANSWERS);
-    cmd.opaque = k.next_opaque++;
-    struct answer *a = &k.answers[cmd.opaque];
-    const struct request rq = {.cmd = &cmd, .peer = &peer, .arena = &arena, .now_ms = k.now_ms,
-                               .ticket = {peer.conn_id, cmd.opaque, cmd.serialize, (cmd.flag & COMMAND_ONEWAY) != 0}};
-    const struct request_route *route = route_of(cmd.code);
-    switch (route->fn(route->ctx, &rq, &out)) {
+    const struct request rq = {.cmd = cmd, .peer = &peer, .arena = &arena, .now_ms = k.now_ms, .waited_ms = waited_ms,
+                               .ticket = {peer.conn_id, cmd->opaque, cmd->serialize, (cmd->flag & COMMAND_ONEWAY) != 0}};
+    const struct request_route *route = route_of(cmd->code);
+    enum handled how = route->fn(route->ctx, &rq, &out);
+    switch (how) {
     case HANDLED_NOW: keep_answer(&rq.ticket, &out); break;
-    case HANDLED_LATER: break;
-    case HANDLED_NONE: a->times += cmd.flag & COMMAND_ONEWAY ? 0 : 1; break;
+    case HANDLED_NONE: k.answers[cmd->opaque].times += cmd->flag & COMMAND_ONEWAY ? 0 : 1; break;
+    case HANDLED_LATER:
+    case HANDLED_WAIT: break;
     default: cr_assert(false, "a processor returned nonsense");
     }
     reply_free(&out);
     arena_fini(&arena);
-    return a;
+    return how != HANDLED_WAIT;
+}
+
+/* What the connection does: it keeps the frame. */
+static void keep_waiting(const struct command *cmd)
+{
+    cr_assert(k.n_waiting < KIT_WAITING);
+    k.waiting[k.n_waiting].since_ms = k.mono_ms;
+    buf_clear(&k.waiting[k.n_waiting].frame);
+    command_encode(cmd, &k.waiting[k.n_waiting++].frame);
+    k.waits++;
+}
+
+/* As if each came on a connection of its own. */
+static void resume(void)
+{
+    size_t n = 0;
+    for (bool taken = true; n < k.n_waiting; n += taken) {
+        struct arena arena = {0};
+        struct command cmd;
+        keep_frame(&arena, &k.waiting[n].frame, &cmd);
+        taken = (k.c.pressure == PRESSURE_NONE || k.mono_ms - k.waiting[n].since_ms >= send_message_patience(&k.c)) &&
+                handle(&cmd, k.mono_ms > k.waiting[n].since_ms ? k.mono_ms - k.waiting[n].since_ms : 1);
+        arena_fini(&arena);
+        if (!taken)
+            break;
+        waits_note(&k.c.waits, k.mono_ms, k.mono_ms - k.waiting[n].since_ms);
+    }
+    for (size_t i = 0; i < n; i++)
+        buf_free(&k.waiting[i].frame);
+    memmove(k.waiting, k.waiting + n, (k.n_waiting - n) * sizeof *k.waiting);
+    k.n_waiting -= n;
+    memset(k.waiting + k.n_waiting, 0, n * sizeof *k.waiting);
+}
+
+static void write_turn(void)
+{
+    message_store_turn(k.c.store, k.mono_ms);
+    send_message_press(&k.c);
+}
+
+struct answer *kit_send_command(const struct command *from)
+{
+    struct command cmd = *from;
+    cr_assert(k.next_opaque < KIT_ANSWERS);
+    cmd.opaque = k.next_opaque++;
+    if (!handle(&cmd, 0))
+        keep_waiting(&cmd);
+    return &k.answers[cmd.opaque];
 }
 
 struct answer *kit_send(int32_t code, int32_t flag, struct slice body, const char *const *fields)
@@ -286,8 +339,11 @@ struct answer *kit_send(int32_t code, int32_t flag, struct slice body, const cha
 
 void kit_write_only(void)
 {
-    message_store_turn(k.c.store, k.mono_ms);
-    send_hold_run(k.c.hold, k.now_ms);
+    write_turn();
+    if (k.n_waiting) {
+        resume();
+        write_turn();
+    }
     longpoll_run_arrivals(k.c.longpoll);
 }
 
@@ -304,8 +360,7 @@ void kit_pass(int64_t ms)
 {
     k.now_ms += ms;
     k.mono_ms += ms;
-    ack_queue_deadlines(k.c.acks, k.mono_ms);
-    send_hold_deadlines(k.c.hold, k.mono_ms);
+    send_message_deadlines(&k.c, k.mono_ms);
     longpoll_run_deadlines(k.c.longpoll, k.mono_ms);
     kit_turn();
 }

@@ -7,7 +7,6 @@
 #include <jansson.h>
 
 #include "broker/ack/ack_queue.h"
-#include "broker/ack/send_hold.h"
 #include "broker/longpoll/longpoll.h"
 #include "broker/metadata/groups.h"
 #include "broker/metadata/offsets.h"
@@ -21,7 +20,7 @@
 #include "tests/lib/fake_disk.h"
 #include "tests/lib/sim_exec.h"
 
-enum { KIT_T0 = 1700000000, KIT_CONN = 7, KIT_ANSWERS = 512, KIT_CALLS = 16 }; /* T0: seconds */
+enum { KIT_T0 = 1700000000, KIT_CONN = 7, KIT_ANSWERS = 512, KIT_CALLS = 16, KIT_WAITING = 64 }; /* T0: seconds */
 
 struct answer {
     bool came;
@@ -52,6 +51,12 @@ struct kit {
     int32_t next_opaque;
     struct call calls[KIT_CALLS];
     size_t n_calls;
+    struct {
+        struct buf frame;
+        int64_t since_ms;
+    } waiting[KIT_WAITING]; /* requests that were told HANDLED_WAIT; a turn tries them again */
+    size_t n_waiting;
+    uint64_t waits;
     int64_t now_ms, mono_ms;
     uint64_t conn_id;
     enum serialize serialize;

@@ -6,6 +6,8 @@
 
 #include "tests/unit/processor/kit.h"
 
+#include "broker/processor/send_message.h"
+
 TestSuite(send, .init = kit_start, .fini = kit_end);
 
 /* ---- requests ---- */
@@ -471,12 +473,13 @@ Test(send, a_flush_that_takes_too_long_is_told_with_all_fields)
     struct answer *a = request(REQ_SEND_MESSAGE_V2, 0, SLICE_LIT("body"), NULL);
     kit_write_only();
     k.mono_ms += 4999;
-    ack_queue_deadlines(k.c.acks, k.mono_ms);
-    cr_expect(!a->came);
+    send_message_deadlines(&k.c, k.mono_ms);
+    cr_expect(!a->came && k.c.waits.longest_ms == 0);
     k.mono_ms += 1;
-    ack_queue_deadlines(k.c.acks, k.mono_ms);
+    send_message_deadlines(&k.c, k.mono_ms);
     cr_assert(a->came);
     EXPECT_CODE(a, RES_FLUSH_DISK_TIMEOUT);
+    cr_expect_eq(k.c.waits.longest_ms, 5000);
     EXPECT_TEXT(ext(a, "msgId"), "7F00000100002A9F0000000000000000");
     cr_expect(ext_i64(a, "queueId") == 0 && ext_i64(a, "queueOffset") == 0);
     EXPECT_TEXT(ext(a, "transactionId"), "id1");
@@ -526,7 +529,10 @@ Test(send, a_full_disk_is_a_refusal_with_words)
 
 /* Fills the log while no work runs, so that nobody makes its next file, until a send has to wait. */
 static char large[60001];
-static struct answer *send_large(const char *topic) { return request(REQ_SEND_MESSAGE_V2, 0, slice_make(large, 60000), (const char *const[]){"topic", topic, NULL}); }
+static struct answer *send_large(const char *topic)
+{
+    return request(REQ_SEND_MESSAGE_V2, 0, slice_make(large, 60000), (const char *const[]){"topic", topic, NULL});
+}
 static struct answer *fill_log(void)
 {
     memset(large, 'x', 60000);
@@ -545,35 +551,53 @@ Test(send, a_send_that_finds_no_room_waits_for_it_and_later_ones_behind_it)
 {
     struct answer *waiting[4] = {fill_log()};
     int64_t before = max_of("T", 0);
+    cr_expect(k.c.pressure == PRESSURE_STORE && k.n_waiting == 1);
     for (int i = 1; i < 4; i++)
         waiting[i] = i == 2 ? request(REQ_SEND_MESSAGE_V2, 0, SLICE_LIT("small"), NULL) : send_large("T");
-    struct answer *too_many = send_large("T");
-    cr_assert(too_many->came);
-    expect_refused(too_many, RES_SYSTEM_BUSY, "[OVERLOAD]system busy, start flow control for a while");
-    for (int i = 0; i < 4; i++)
-        cr_expect(!waiting[i]->came);
-    kit_turn();
+    ASSERT_CODE(kit_pull("T", 0, 0, "*"), RES_SUCCESS); /* the turns of this one make the file */
     for (int i = 0; i < 4; i++) {
         cr_assert(waiting[i]->came && waiting[i]->times == 1);
         ASSERT_CODE(waiting[i], RES_SUCCESS);
         cr_expect_eq(ext_i64(waiting[i], "queueOffset"), before + i, "in order");
     }
+    cr_expect(k.c.pressure == PRESSURE_NONE && k.n_waiting == 0);
 }
 
 Test(send, a_send_that_waits_too_long_hears_that_the_broker_is_busy)
 {
     struct answer *a = fill_log();
     k.mono_ms += 1999;
-    send_hold_deadlines(k.c.hold, k.mono_ms);
+    kit_write_only();
     cr_expect(!a->came);
     k.mono_ms += 1;
-    send_hold_deadlines(k.c.hold, k.mono_ms);
+    kit_write_only();
     cr_assert(a->came);
-    EXPECT_CODE(a, RES_SYSTEM_BUSY);
-    EXPECT_WORDS(a, "[TIMEOUT_CLEAN_QUEUE]broker busy");
+    expect_refused(a, RES_SYSTEM_BUSY, "[TIMEOUT_CLEAN_QUEUE]broker busy");
+    cr_expect_eq(k.c.waits.longest_ms, 2000);
 }
 
-Test(send, a_held_send_that_is_refused_after_all_has_every_field)
+Test(send, waitTimeMillsInSendQueue_makes_patience_longer)
+{
+    kit_start_with("waitTimeMillsInSendQueue=5000\n");
+    struct answer *a = fill_log();
+    k.mono_ms += 4999;
+    kit_write_only();
+    cr_expect(!a->came);
+    k.mono_ms += 1;
+    kit_write_only();
+    cr_expect(a->came && a->code == RES_SYSTEM_BUSY);
+}
+
+Test(send, a_broker_that_stops_refuses_who_would_have_to_wait)
+{
+    fill_log();
+    k.c.stopping = true;
+    struct answer *a = send_large("T");
+    cr_assert(a->came);
+    expect_refused(a, RES_SERVICE_NOT_AVAILABLE, "service not available now. the broker stops");
+}
+
+Test(send, a_waiting_send_that_is_refused_after_all_has_every_field)
 {
     fill_log();
     struct answer *a = send_large("later");
@@ -582,6 +606,85 @@ Test(send, a_held_send_that_is_refused_after_all_has_every_field)
     kit_turn();
     cr_assert(a->came);
     expect_refused(a, RES_TOPIC_NOT_EXIST, "topic[later] not exist");
+}
+
+static int64_t figure(const char *name)
+{
+    json_t *root = body_json(kit_send(REQ_GET_BROKER_RUNTIME_INFO, 0, (struct slice){0}, NULL));
+    int64_t v = json_i64(json_object_get(root, "table"), name, -1);
+    json_decref(root);
+    return v;
+}
+static bool pressed_by(const char *reason)
+{
+    json_t *root = body_json(kit_send(REQ_GET_BROKER_RUNTIME_INFO, 0, (struct slice){0}, NULL));
+    bool is = slice_is(json_str(json_object_get(root, "table"), "sendWaitReason"), reason);
+    json_decref(root);
+    return is;
+}
+
+Test(send, too_many_sends_that_wait_for_a_sync_make_others_wait_before_they_are_taken)
+{
+    kit_start_with("flushDiskType=SYNC_FLUSH\nsendThreadPoolQueueCapacity=4\n");
+    struct answer *a[8];
+    for (int i = 0; i < 4; i++)
+        a[i] = request(REQ_SEND_MESSAGE_V2, 0, SLICE_LIT("x"), NULL);
+    kit_write_only(); /* no sync ends */
+    for (int i = 4; i < 8; i++)
+        a[i] = request(REQ_SEND_MESSAGE_V2, 0, SLICE_LIT("x"), NULL);
+    kit_write_only();
+    k.now_ms += 700;
+    k.mono_ms += 700;
+    for (int i = 0; i < 8; i++)
+        cr_expect(!a[i]->came);
+    cr_expect(max_of("T", 0) == 4 && pressed_by("syncs"));
+    cr_expect_eq(figure("sendThreadPoolQueueSize"), 8);
+    cr_expect_eq(figure("sendThreadPoolQueueCapacity"), 4);
+    cr_expect_eq(figure("sendThreadPoolQueueHeadWaitTimeMills"), 700);
+    cr_expect_eq(figure("sendWaitConnections"), 4);
+    cr_expect_eq(figure("sendWaitTimes"), 4);
+    ASSERT_CODE(kit_pull("T", 0, 0, "*"), RES_SUCCESS);
+    kit_turn();
+    for (int i = 0; i < 8; i++) {
+        cr_assert(a[i]->came);
+        ASSERT_CODE(a[i], RES_SUCCESS);
+        cr_expect_eq(ext_i64(a[i], "queueOffset"), i);
+    }
+    cr_expect(figure("sendThreadPoolQueueSize") == 0 && figure("sendThreadPoolQueueHeadWaitTimeMills") == 0 && figure("sendWaitConnections") == 0);
+    cr_expect(figure("sendWaitMillsLastMinute") == 700 && figure("sendWaitMillsLongest") == 700 && figure("sendWaitTimes") == 4 && pressed_by("none"));
+    k.mono_ms += 70000;
+    cr_expect(figure("sendWaitMillsLastMinute") == 0 && figure("sendWaitMillsLongest") == 700);
+}
+
+Test(send, too_much_that_is_not_flushed_makes_sends_wait_until_it_is)
+{
+    memset(large, 'x', 60000);
+    k.c.unflushed_max = 200000;
+    struct answer *a[6];
+    for (int i = 0; i < 6; i++) {
+        a[i] = send_large("T");
+        kit_write_only(); /* written at once, but nothing is flushed */
+    }
+    for (int i = 0; i < 6; i++)
+        cr_expect(a[i]->came == (i < 4), "send %d", i);
+    cr_expect(k.c.pressure == PRESSURE_UNFLUSHED && pressed_by("unflushed") && k.n_waiting == 2);
+    kit_pass(500);
+    cr_expect(a[4]->came && a[5]->came && a[4]->code == RES_SUCCESS && a[5]->code == RES_SUCCESS && k.c.pressure == PRESSURE_NONE);
+}
+
+Test(send, a_log_that_fails_presses_nobody_so_that_who_waits_hears_of_it)
+{
+    kit_start_with("flushDiskType=SYNC_FLUSH\nsendThreadPoolQueueCapacity=1\n");
+    struct answer *first = request(REQ_SEND_MESSAGE_V2, 0, SLICE_LIT("x"), NULL);
+    kit_write_only();
+    struct answer *second = request(REQ_SEND_MESSAGE_V2, 0, SLICE_LIT("x"), NULL);
+    cr_expect(!second->came && k.n_waiting == 1);
+    fake_disk_fail(k.disk, FAKE_DATASYNC, 1, -EIO, true);
+    kit_turn();
+    cr_assert(first->came && second->came);
+    EXPECT_CODE(first, RES_FLUSH_DISK_TIMEOUT);
+    expect_refused(second, RES_SERVICE_NOT_AVAILABLE, "service not available now. ");
+    fake_disk_fail(k.disk, FAKE_DATASYNC, 0, 0, false);
 }
 
 Test(send, counts_what_it_stored)

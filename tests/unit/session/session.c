@@ -228,6 +228,18 @@ Test(session, who_is_silent_for_longer_than_the_limit_is_forgotten_and_handed_ov
     cr_assert(n_expired == 3);
 }
 
+Test(session, who_is_not_listened_to_is_not_silent)
+{
+    beat_consumer(1, "a", "g", "", 1000);
+    beat_consumer(2, "b", "g", "", 2000);
+    sessions_conn_heard(s, 1, 100000);
+    sessions_conn_heard(s, 77, 100000); /* no client of any group: a producer that said nothing yet */
+    sessions_expire(s, 122001, 120000, on_expired, NULL);
+    cr_assert(n_expired == 1 && expired[0] == 2);
+    sessions_expire(s, 220001, 120000, on_expired, NULL);
+    cr_assert(n_expired == 2 && expired[1] == 1);
+}
+
 /* ---- somebody sets the clock ---- */
 static int64_t steady_ms;
 static int64_t steady(void *ctx) { return (void)ctx, steady_ms; }
