@@ -114,12 +114,19 @@ $(FUZZERS:%=build/fuzz/fuzz-%): build/fuzz/fuzz-%: build/fuzz/tests/fuzz/%.o bui
 
 # what the scripts of tests/integration speak with
 TOOLS := $(patsubst tests/tools/%.c,$(OUT)/tests/%,$(wildcard tests/tools/*.c))
+# the load generator of `make bench`, which knows no code of ours
+LOADGEN := $(OUT)/tests/loadgen
+$(LOADGEN): tests/bench/loadgen.c
+	@mkdir -p $(@D)
+	$(CC) -O2 -Wall -Wextra $< -o $@
 $(TOOLS): $(OUT)/tests/%: $(OUT)/tests/tools/%.o $(OUT)/libcommon.a
 	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(LDLIBS) -o $@
 
-tests: $(TESTS) $(TOOLS) $(OUT)/tests/bench-io_threads ## builds the test programs
+tests: $(TESTS) $(TOOLS) $(LOADGEN) $(OUT)/tests/bench-io_threads ## builds the test programs
 check: all tests ## builds and runs unit, sim and integration tests; the last line is "N passed, N failed"
 	@sh tests/run $(OUT)
+check-slow: all tests ## what takes minutes: soak (SOAK_SECONDS=600), 10,000 pulls and connections, 100,000 queues, cold reader, more seeds, fuzz
+	@SLOW=1 sh tests/run $(OUT)
 ifeq ($(shell find "$$(clang -print-resource-dir 2>/dev/null)/lib" -name 'libclang_rt.fuzzer*' 2>/dev/null),)
 fuzz:
 	@echo "make fuzz needs clang and its runtime (Debian 12: clang libclang-rt-14-dev); make check runs the same targets without"; exit 1
@@ -127,7 +134,7 @@ else
 fuzz: $(FUZZ:%=build/fuzz/fuzz-%) ## every tests/fuzz/NAME.c under clang's libFuzzer for FUZZ_SECONDS=60 each; FUZZ="NAME ..." chooses
 	@sh tests/fuzz/run $(FUZZ_SECONDS) $(FUZZ)
 endif
-bench: all ## the broker's speed on this machine: SECONDS=3 a workload, ONLY="name ..." (docs/performance.md)
+bench: all $(LOADGEN) ## the broker's speed on this machine: SECONDS=3 a workload, ONLY="name ..." (docs/performance.md)
 	@sh tests/bench/run $(OUT)
 bench-namesrv: all ## the name server's: APACHE_HOME=DIR in turn with Apache's, SPREAD=0 with all topics on all brokers
 	@sh tests/bench/namesrv $(OUT)
@@ -190,5 +197,5 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile
 clean: ## removes all builds
 	rm -rf build
-.PHONY: all examples tests check bench bench-against bench-loops bench-namesrv fuzz compat format analyze install help clean
+.PHONY: all examples tests check check-slow bench bench-against bench-loops bench-namesrv fuzz compat format analyze install help clean
 .DEFAULT_GOAL := all

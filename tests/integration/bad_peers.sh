@@ -86,6 +86,14 @@ more=$(grown $pid $base)
 [ -n "$slow" ] || check "each costs at most 4 KiB ($((more * 1024 / IDLE)) B)" [ "$more" -le $((IDLE * 4 + 2048)) ]
 end_bad
 check "and all are given back" within 10 at_most $pid 20
+
+# ---- and many who just say that they are there ----
+"$OUT/tests/loadgen" conns -j json -n "$IDLE" -p "$port" -P $pid > "$work/beats" 2>&1; status=$?
+cat "$work/beats"
+each=$(tr ' ' '\n' < "$work/beats" | sed -n 's/^rss_kib_per_conn=\([0-9]*\).*/\1/p')
+check "$IDLE connections with heartbeats: each is answered ($status)" [ $status = 0 ]
+[ -n "$slow" ] || check "each costs less than 4 KiB ($each KiB and a part)" [ "${each:-9}" -lt 4 ]
+check "and all are given back, too" within 10 at_most $pid 20
 stop $pid
 
 # ---- the name server ----

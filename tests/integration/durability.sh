@@ -1,6 +1,8 @@
 #!/bin/sh
-# durability.sh - nothing that was acknowledged is lost: not by kill -9 in the middle of sends, not when the disk's sync fails.
+# durability.sh - nothing that was acknowledged is lost: not by kill -9 in the middle of sends (KILLS=3 times, each at another moment), not
+# when the disk's sync fails.
 . "$(dirname "$0")/lib.inc"
+KILLS=${KILLS:-3}
 
 # every acked body (column 2 of lines "ok BODY QUEUE OFFSET") must be among what was read ("BODY QUEUE OFFSET"), at its place
 lost() { sed -n 's/^ok //p' "$1" | sort > "$work/acked"; sort "$2" > "$work/found"; comm -23 "$work/acked" "$work/found" | wc -l; }
@@ -9,10 +11,12 @@ gaps() { sort -k2,2n -k3,3n "$1" | awk '$2 != q {q = $2; want = 0} $3 != want {n
 for kind in ASYNC_FLUSH SYNC_FLUSH; do
     broker "$kind" "flushDiskType=$kind"
     : > "$work/all"
-    for round in 1 2 3; do
+    round=0
+    while [ $round -lt "$KILLS" ]; do
+        round=$((round + 1))
         raw "$addr" send t 1000000 "r$round" 64 > "$work/sent" 2>/dev/null &
         sender=$!
-        sleep 0.$((round * 3))
+        sleep "0.$((round * 3 % 10))$((round * 7 % 10))"
         kill -KILL $pid
         wait $sender $pid 2>/dev/null
         cat "$work/sent" >> "$work/all"
