@@ -8,6 +8,7 @@
  *   I2  bytes below `written` never change: readers take no lock, they acquire `written`.
  *   I3  bytes below `flushed` survive a power cut.                         (test: sim/store)
  *   I4  after a failed write or sync nothing is written any more.          (test: unit/store fail)
+ * What was read lately is kept in memory (log_cache.c): bounds first, then the cache, then the disk.
  * Why pwrite and not a shared mapping: docs/decisions/0001-pwrite-not-mmap.md.
  * Memory: the batch is bounded by LOG_BATCH_MAX, what is unflushed by unflushed_max; beyond them a put is told PUT_BUSY. */
 #include "broker/store/commit_log.h"
@@ -35,7 +36,8 @@ const struct fault *commit_log_no_room(const struct commit_log *log) { return lo
 bool commit_log_makes_file(const struct commit_log *log) { return log->want_make && log->no_room.err == MQ_OK; }
 size_t commit_log_memory(const struct commit_log *log)
 {
-    return sizeof *log + log->batch.cap + log->cap * sizeof *log->slots + log->cap_segs * sizeof *log->segs + log->flush.cap_fds * sizeof(int);
+    return sizeof *log + log->batch.cap + log->cap * sizeof *log->slots + log->cap_segs * sizeof *log->segs + log->flush.cap_fds * sizeof(int) +
+           log_cache_memory(&log->cache);
 }
 
 void commit_log_fail(struct commit_log *log, const struct fault *why)
@@ -134,8 +136,9 @@ void commit_log_forget(struct commit_log *log)
         buf_clear(&log->batch);
 }
 
-void commit_log_trim(struct commit_log *log)
+void commit_log_trim(struct commit_log *log, int64_t mono_ms)
 {
+    log_cache_tick(&log->cache, mono_ms);
     if (!log->put_since_trim && log->batch.n == 0)
         buf_free(&log->batch);
     log->put_since_trim = false;
@@ -179,12 +182,14 @@ enum mq_err commit_log_write(struct commit_log *log, int64_t last_ms)
 
 /* ---- reading ---- */
 
-int64_t commit_log_read(struct commit_log *log, void *to, size_t n, uint64_t off, bool may_block)
+static bool is_readable(const struct commit_log *log, uint64_t off, size_t n)
 {
-    owner_assert(&log->owner);
     uint64_t written = commit_log_written(log);
-    if (off < log->first || off > written || n > written - off || n > log->file_size - off % log->file_size)
-        return -ENOENT;
+    return off >= log->first && off <= written && n <= written - off && n <= log->file_size - off % log->file_size;
+}
+
+static int64_t read_disk(struct commit_log *log, void *to, size_t n, uint64_t off, bool may_block)
+{
     int fd = log_fd(log, off, false);
     if (fd < 0)
         return fd;
@@ -193,6 +198,39 @@ int64_t commit_log_read(struct commit_log *log, void *to, size_t n, uint64_t off
     if (r < 0)
         return r;
     return (uint64_t)r < n ? -EIO : r; /* somebody cut the file */
+}
+
+void commit_log_expect(struct commit_log *log, uint64_t off, size_t n)
+{
+    owner_assert(&log->owner);
+    if (!is_readable(log, off, n) || !log_cache_expect(&log->cache, off, n))
+        return;
+    size_t block = log->cache.block;
+    uint64_t from = off - off % block;
+    if (!is_readable(log, from, block)) /* it still grows */
+        return;
+    uint8_t *to = log_cache_room(&log->cache, block);
+    if (to != NULL && read_disk(log, to, block, from, false) >= 0) /* else the single read will tell what is wrong */
+        log_cache_add_block(&log->cache, from);
+}
+
+int64_t commit_log_read(struct commit_log *log, void *to, size_t n, uint64_t off, bool may_block)
+{
+    owner_assert(&log->owner);
+    if (!is_readable(log, off, n))
+        return -ENOENT;
+    const uint8_t *kept = log_cache_find(&log->cache, off, n);
+    if (kept != NULL) {
+        memcpy(to, kept, n);
+        return (int64_t)n;
+    }
+    int64_t r = read_disk(log, to, n, off, may_block);
+    uint8_t *keep = r >= 0 && n <= LOG_CACHE_PIECE_MAX ? log_cache_room(&log->cache, n) : NULL;
+    if (keep != NULL) {
+        memcpy(keep, to, n);
+        log_cache_add_piece(&log->cache, off, n);
+    }
+    return r;
 }
 
 int64_t commit_log_read_raw(struct commit_log *log, void *to, size_t n, uint64_t off)

@@ -188,7 +188,7 @@ int64_t message_store_tick(struct message_store *s, struct store_now now)
     owner_assert(&s->owner);
     s->mono_ms = now.mono_ms;
     commit_log_pump(s->log, now.mono_ms);
-    commit_log_trim(s->log);
+    commit_log_trim(s->log, now.mono_ms);
     if (consume_queues_dirty(s->queues) && left(s->queues_flushed_ms, s->cfg.flush_queue_interval_ms, now.mono_ms) == 0)
         store_flush_queues(s, now.mono_ms);
     if (s->index != NULL && s->failed.err == MQ_OK)
