@@ -210,8 +210,10 @@ void commit_log_expect(struct commit_log *log, uint64_t off, size_t n)
     if (!is_readable(log, from, block)) /* it still grows */
         return;
     uint8_t *to = log_cache_room(&log->cache, block);
-    if (to != NULL && read_disk(log, to, block, from, false) >= 0) /* else the single read will tell what is wrong */
+    if (to != NULL && read_disk(log, to, block, from, false) >= 0)
         log_cache_add_block(&log->cache, from);
+    else /* the single read will tell what is wrong, if anything is */
+        log_cache_missed(&log->cache, off);
 }
 
 int64_t commit_log_read(struct commit_log *log, void *to, size_t n, uint64_t off, bool may_block)

@@ -16,6 +16,7 @@ struct commit_log_config {
     bool sync_flush;      /* somebody waits for each sync: flush again as long as something is unflushed, keep blocks written ahead */
     int64_t flush_interval_ms;
     uint64_t unflushed_max; /* bytes; 0: 256 MiB */
+    const struct budget *budget; /* of the read cache; borrowed for the log's life, NULL: none */
 };
 struct commit_log_events { /* called from a flush's end on the core thread */
     void *ctx;
@@ -58,7 +59,7 @@ const uint8_t *commit_log_batch(const struct commit_log *log); /* bytes of this 
 /* Writes the batch; last_ms is the store time of its last record. The batch stays readable until commit_log_forget(). A failure is final. */
 enum mq_err commit_log_write(struct commit_log *log, int64_t last_ms);
 void commit_log_forget(struct commit_log *log); /* the batch: empties it */
-/* Gives the batch's memory back when nothing was put since the last call, the read cache's when nobody read for a minute. */
+/* Gives the batch's memory back when nothing was put since the last call, the read cache's when nobody read for a minute or memory is short. */
 void commit_log_trim(struct commit_log *log, int64_t mono_ms);
 
 /* ---- flushing ---- */

@@ -1,7 +1,7 @@
 /* log_cache.c - see log_cache.h.
  *
  * One ring of bytes, through which everything that is kept passes once: `head` counts for ever, and what was put at position `pos` is there
- * as long as head has not come to pos + LOG_CACHE_RING. So nothing is freed one by one, and an entry of the table needs no link to be forgotten: its
+ * as long as head has not gone beyond pos + ring_n. So nothing is freed one by one, and an entry of the table needs no link to be forgotten: its
  * position tells whether it is still true. The table is in sets of four; the oldest of a set gives way.
  *
  * Two kinds of things are kept:
@@ -33,9 +33,17 @@ bool log_cache_pays(uint32_t reads, uint32_t reads_before, size_t block_n)
     return reads >= 2 && (reads >= worth || reads_before >= worth);
 }
 
-void log_cache_init(struct log_cache *c, uint64_t file_size)
+uint64_t log_cache_ring(uint64_t limit)
 {
-    *c = (struct log_cache){.block = LOG_CACHE_BLOCK};
+    uint64_t n = LOG_CACHE_RING;
+    while (limit > 0 && n > limit / 16 && n > LOG_CACHE_RING_MIN)
+        n /= 2;
+    return n;
+}
+
+void log_cache_init(struct log_cache *c, uint64_t file_size, const struct budget *budget)
+{
+    *c = (struct log_cache){.block = LOG_CACHE_BLOCK, .budget = budget};
     while (c->block > 0 && file_size % c->block != 0)
         c->block /= 2;
     if (c->block < LOG_CACHE_BLOCK_MIN)
@@ -50,7 +58,7 @@ static struct log_cache_slot *set_of(const struct log_cache *c, uint64_t key)
 }
 _Static_assert(SETS == 1 << (64 - 52), "the shift above");
 
-static bool is_there(const struct log_cache *c, const struct log_cache_slot *s) { return s->pos + LOG_CACHE_RING >= c->head; }
+static bool is_there(const struct log_cache *c, const struct log_cache_slot *s) { return s->pos + c->ring_n >= c->head; }
 
 static struct log_cache_slot *slot_find(const struct log_cache *c, uint64_t key)
 {
@@ -79,16 +87,19 @@ const uint8_t *log_cache_find(struct log_cache *c, uint64_t off, size_t n)
     if (s == NULL || in + n > s->n)
         return NULL;
     c->used = true;
-    return c->ring + s->pos % LOG_CACHE_RING + in;
+    return c->ring + (s->pos & (c->ring_n - 1)) + in;
 }
 
 static bool has_memory(struct log_cache *c)
 {
     if (c->ring != NULL)
         return true;
-    c->ring = mem_alloc(LOG_CACHE_RING); /* the system gives pages as they are written */
+    if (budget_level(c->budget) >= BUDGET_GIVE_BACK)
+        return false;
+    c->ring_n = log_cache_ring(c->budget != NULL ? c->budget->limit : 0);
+    c->ring = mem_alloc(c->ring_n); /* the system gives pages as they are written */
     c->slots = mem_zalloc(SETS * WAYS * sizeof *c->slots);
-    c->head = 2 * (uint64_t)LOG_CACHE_RING; /* zeroed slots are long gone */
+    c->head = 2 * c->ring_n; /* zeroed slots are long gone */
     if (c->ring != NULL && c->slots != NULL)
         return true;
     log_cache_fini(c);
@@ -97,11 +108,11 @@ static bool has_memory(struct log_cache *c)
 
 uint8_t *log_cache_room(struct log_cache *c, size_t n)
 {
-    if (n > LOG_CACHE_RING / 2 || !has_memory(c))
+    if (!has_memory(c) || n > c->ring_n / 2)
         return NULL;
-    uint64_t at = c->head % LOG_CACHE_RING;
-    if (at + n > LOG_CACHE_RING) {
-        c->head += LOG_CACHE_RING - at;
+    uint64_t at = c->head & (c->ring_n - 1);
+    if (at + n > c->ring_n) {
+        c->head += c->ring_n - at;
         at = 0;
     }
     c->head += n;
@@ -153,13 +164,20 @@ bool log_cache_expect(struct log_cache *c, uint64_t off, size_t n)
            log_cache_find(c, off, n) == NULL;
 }
 
+void log_cache_missed(struct log_cache *c, uint64_t off)
+{
+    struct log_cache_heat *h = c->heat != NULL ? &c->heat[off / c->block % HEATS] : NULL;
+    if (h != NULL && h->block == off / c->block + 1)
+        h->reads = 0;
+}
+
 /* ---- memory ---- */
 
 void log_cache_tick(struct log_cache *c, int64_t mono_ms)
 {
     if (c->used)
         c->used_ms = mono_ms;
-    else if (mono_ms - c->used_ms >= LOG_CACHE_IDLE_MS)
+    if ((!c->used && mono_ms - c->used_ms >= LOG_CACHE_IDLE_MS) || budget_level(c->budget) >= BUDGET_GIVE_BACK)
         log_cache_fini(c);
     c->used = false;
 }
@@ -167,7 +185,7 @@ void log_cache_tick(struct log_cache *c, int64_t mono_ms)
 size_t log_cache_memory(const struct log_cache *c)
 {
     size_t n = c->heat != NULL ? HEATS * sizeof *c->heat : 0;
-    return c->ring == NULL ? n : n + LOG_CACHE_RING + SETS * WAYS * sizeof *c->slots;
+    return c->ring == NULL ? n : n + c->ring_n + SETS * WAYS * sizeof *c->slots;
 }
 
 void log_cache_fini(struct log_cache *c)
@@ -175,5 +193,5 @@ void log_cache_fini(struct log_cache *c)
     mem_free(c->ring);
     mem_free(c->slots);
     mem_free(c->heat);
-    *c = (struct log_cache){.block = c->block};
+    *c = (struct log_cache){.block = c->block, .budget = c->budget};
 }

@@ -13,7 +13,7 @@ enum { KIB = 1024, MIB = 1024 * KIB, BLOCK = LOG_CACHE_BLOCK, WORTH = LOG_CACHE_
 
 static struct log_cache cache;
 static struct rig rig;
-static void setup(void) { log_cache_init(&cache, 1024 * MIB); }
+static void setup(void) { log_cache_init(&cache, 1024 * MIB, NULL); }
 static void teardown(void)
 {
     mem_fail_after(0);
@@ -145,11 +145,50 @@ Test(log_cache, memory_goes_back_after_a_minute_without_use)
     cr_expect_eq(log_cache_find(&cache, 1, 100)[0], 3, "and it starts again");
 }
 
+Test(log_cache, the_budget_says_how_much_is_kept)
+{
+    cr_expect_eq(log_cache_ring(0), (uint64_t)16 * MIB, "no limit");
+    cr_expect_eq(log_cache_ring(UINT64_MAX), (uint64_t)16 * MIB);
+    cr_expect_eq(log_cache_ring(256 * MIB), (uint64_t)16 * MIB);
+    cr_expect_eq(log_cache_ring(255 * MIB), (uint64_t)8 * MIB);
+    cr_expect_eq(log_cache_ring(24 * MIB), (uint64_t)1 * MIB);
+    cr_expect_eq(log_cache_ring(1), (uint64_t)1 * MIB, "never less");
+}
+
+Test(log_cache, nothing_is_kept_while_memory_is_short)
+{
+    struct budget budget = {.limit = UINT64_C(64) * MIB};
+    log_cache_init(&cache, 1024 * MIB, &budget);
+    keep_piece(1, 100, 1);
+    cr_expect_leq(log_cache_memory(&cache), (size_t)5 * MIB, "a sixteenth of the limit, and the table");
+    log_cache_tick(&cache, 1);
+    cr_expect(log_cache_find(&cache, 1, 100) != NULL);
+    budget.limit = 1; /* as if everything were used */
+    log_cache_tick(&cache, 2);
+    cr_expect_eq(log_cache_memory(&cache), 0, "although it was used just now");
+    cr_expect_null(log_cache_room(&cache, 100));
+    budget.limit = 0;
+    keep_piece(1, 100, 2);
+    cr_expect_geq(log_cache_memory(&cache), (size_t)16 * MIB, "and as much as there may be now");
+}
+
+Test(log_cache, a_block_that_could_not_be_read_is_not_tried_with_each_record)
+{
+    for (int i = 1; i < WORTH; i++)
+        cr_expect_not(log_cache_expect(&cache, 5 * BLOCK, 900));
+    cr_assert(log_cache_expect(&cache, 5 * BLOCK, 900));
+    log_cache_missed(&cache, 5 * BLOCK + 70000);
+    for (int i = 1; i < WORTH; i++)
+        cr_expect_not(log_cache_expect(&cache, 5 * BLOCK, 900), "read %d after it", i);
+    cr_expect(log_cache_expect(&cache, 5 * BLOCK, 900));
+    log_cache_missed(&cache, 9 * BLOCK); /* nobody asked for it */
+}
+
 Test(log_cache, blocks_divide_a_file)
 {
-    log_cache_init(&cache, 3 * 16384);
+    log_cache_init(&cache, 3 * 16384, NULL);
     cr_expect_eq(cache.block, 16384u);
-    log_cache_init(&cache, 1000);
+    log_cache_init(&cache, 1000, NULL);
     cr_expect_eq(cache.block, 0u);
     for (int i = 0; i < 100; i++)
         cr_expect_not(log_cache_expect(&cache, 10, 100));
