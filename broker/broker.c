@@ -95,7 +95,6 @@ static enum mq_err store_open(struct broker *b, struct fault *why)
                              .flush_interval_ms = c->flush_interval_ms,
                              .flush_queue_interval_ms = c->flush_queue_interval_ms,
                              .unflushed_max = b->core.unflushed_max,
-                             .budget = &b->budget,
                              .sync_flush = c->flush_disk == FLUSH_DISK_SYNC,
                              .reserved_ms = c->file_reserved_hours * 3600000,
                              .delete_hours = c->delete_hours,

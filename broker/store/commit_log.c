@@ -8,7 +8,7 @@
  *   I2  bytes below `written` never change: readers take no lock, they acquire `written`.
  *   I3  bytes below `flushed` survive a power cut.                         (test: sim/store)
  *   I4  after a failed write or sync nothing is written any more.          (test: unit/store fail)
- * What was read lately is kept in memory (log_cache.c): bounds first, then the cache, then the disk.
+ * What is read much is mapped (log_map.c): bounds first, then the mapping, then a call.
  * Why pwrite and not a shared mapping: docs/decisions/0001-pwrite-not-mmap.md.
  * Memory: the batch is bounded by LOG_BATCH_MAX, what is unflushed by unflushed_max; beyond them a put is told PUT_BUSY. */
 #include "broker/store/commit_log.h"
@@ -37,7 +37,7 @@ bool commit_log_makes_file(const struct commit_log *log) { return log->want_make
 size_t commit_log_memory(const struct commit_log *log)
 {
     return sizeof *log + log->batch.cap + log->cap * sizeof *log->slots + log->cap_segs * sizeof *log->segs + log->flush.cap_fds * sizeof(int) +
-           log_cache_memory(&log->cache);
+           (log->map.windows != NULL ? LOG_WINDOWS * sizeof *log->map.windows : 0);
 }
 
 void commit_log_fail(struct commit_log *log, const struct fault *why)
@@ -138,7 +138,7 @@ void commit_log_forget(struct commit_log *log)
 
 void commit_log_trim(struct commit_log *log, int64_t mono_ms)
 {
-    log_cache_tick(&log->cache, mono_ms);
+    log_map_tick(&log->map, mono_ms);
     if (!log->put_since_trim && log->batch.n == 0)
         buf_free(&log->batch);
     log->put_since_trim = false;
@@ -200,39 +200,17 @@ static int64_t read_disk(struct commit_log *log, void *to, size_t n, uint64_t of
     return (uint64_t)r < n ? -EIO : r; /* somebody cut the file */
 }
 
-void commit_log_expect(struct commit_log *log, uint64_t off, size_t n)
-{
-    owner_assert(&log->owner);
-    if (!is_readable(log, off, n) || !log_cache_expect(&log->cache, off, n))
-        return;
-    size_t block = log->cache.block;
-    uint64_t from = off - off % block;
-    if (!is_readable(log, from, block)) /* it still grows */
-        return;
-    uint8_t *to = log_cache_room(&log->cache, block);
-    if (to != NULL && read_disk(log, to, block, from, false) >= 0)
-        log_cache_add_block(&log->cache, from);
-    else /* the single read will tell what is wrong, if anything is */
-        log_cache_missed(&log->cache, off);
-}
+static int file_for_reading(void *log, uint64_t off) { return log_fd(log, off, false); }
 
 int64_t commit_log_read(struct commit_log *log, void *to, size_t n, uint64_t off, bool may_block)
 {
     owner_assert(&log->owner);
     if (!is_readable(log, off, n))
         return -ENOENT;
-    const uint8_t *kept = log_cache_find(&log->cache, off, n);
-    if (kept != NULL) {
-        memcpy(to, kept, n);
-        return (int64_t)n;
-    }
-    int64_t r = read_disk(log, to, n, off, may_block);
-    uint8_t *keep = r >= 0 && n <= LOG_CACHE_PIECE_MAX ? log_cache_room(&log->cache, n) : NULL;
-    if (keep != NULL) {
-        memcpy(keep, to, n);
-        log_cache_add_piece(&log->cache, off, n);
-    }
-    return r;
+    int r = log_map_copy(&log->map, to, n, off, file_for_reading, log);
+    if (r == -EAGAIN)
+        return read_disk(log, to, n, off, may_block);
+    return r < 0 ? r : (int64_t)n;
 }
 
 int64_t commit_log_read_raw(struct commit_log *log, void *to, size_t n, uint64_t off)

@@ -16,7 +16,6 @@ struct commit_log_config {
     bool sync_flush;      /* somebody waits for each sync: flush again as long as something is unflushed, keep blocks written ahead */
     int64_t flush_interval_ms;
     uint64_t unflushed_max; /* bytes; 0: 256 MiB */
-    const struct budget *budget; /* of the read cache; borrowed for the log's life, NULL: none */
 };
 struct commit_log_events { /* called from a flush's end on the core thread */
     void *ctx;
@@ -59,7 +58,7 @@ const uint8_t *commit_log_batch(const struct commit_log *log); /* bytes of this 
 /* Writes the batch; last_ms is the store time of its last record. The batch stays readable until commit_log_forget(). A failure is final. */
 enum mq_err commit_log_write(struct commit_log *log, int64_t last_ms);
 void commit_log_forget(struct commit_log *log); /* the batch: empties it */
-/* Gives the batch's memory back when nothing was put since the last call, the read cache's when nobody read for a minute or memory is short. */
+/* Gives the batch's memory back when nothing was put since the last call, unmaps what nobody reads. */
 void commit_log_trim(struct commit_log *log, int64_t mono_ms);
 
 /* ---- flushing ---- */
@@ -73,8 +72,6 @@ int64_t commit_log_due(const struct commit_log *log, int64_t mono_ms);
 int64_t commit_log_read(struct commit_log *log, void *to, size_t n, uint64_t phys_off, bool may_block);
 /* The same while recovering: no bound but the file's; short at its end. */
 int64_t commit_log_read_raw(struct commit_log *log, void *to, size_t n, uint64_t phys_off);
-/* Somebody will read n bytes at phys_off soon. What many want is read at once, into the cache that commit_log_read() asks first. A hint. */
-void commit_log_expect(struct commit_log *log, uint64_t phys_off, size_t n);
 /* While recovering: from where on, in the file of phys_off, there are only zeros (at most the file's end); or -errno. Reading ahead hides holes:
  * ask before a file is read. */
 int64_t commit_log_data_end(struct commit_log *log, uint64_t phys_off);

@@ -256,7 +256,7 @@ enum mq_err commit_log_open(const struct commit_log_config *cfg, const struct st
     log->unflushed_max = cfg->unflushed_max ? cfg->unflushed_max : LOG_UNFLUSHED_MAX;
     log->flush_early = log->unflushed_max / 4 < LOG_FLUSH_EARLY ? log->unflushed_max / 4 : LOG_FLUSH_EARLY;
     log->written_ms = log->flushed_ms = -1;
-    log_cache_init(&log->cache, log->file_size, cfg->budget);
+    log_map_init(&log->map, &log->io, log->file_size);
     log->flush.log = log;
     list_init(&log->flush.work.node);
     pthread_mutex_init(&log->zero_lock, NULL);
@@ -284,7 +284,7 @@ void commit_log_close(struct commit_log *log)
     mem_free(log->slots);
     mem_free(log->segs);
     mem_free(log->flush.fds);
-    log_cache_fini(&log->cache);
+    log_map_fini(&log->map);
     buf_free(&log->batch);
     mem_free(log);
 }
@@ -368,6 +368,7 @@ void commit_log_drop(struct commit_log *log, uint64_t min_phys)
     }
     if (gone == 0)
         return;
+    log_map_drop(&log->map, log->first);
     log->n -= gone;
     memmove(log->slots, log->slots + gone, log->n * sizeof *log->slots);
 }

@@ -7,7 +7,7 @@
 #include "broker/store/commit_log.h"
 #include <pthread.h>
 #include <stdatomic.h>
-#include "broker/store/log_cache.h"
+#include "broker/store/log_map.h"
 #include "common/base/owner.h"
 
 enum {
@@ -74,7 +74,7 @@ struct commit_log {
     bool want_make;            /* somebody waits for the next file */
     bool put_since_trim;
     struct fault failed, no_room; /* err MQ_OK: no */
-    struct log_cache cache;    /* of bytes below `written` */
+    struct log_map map;        /* of files that are read much */
     struct log_flush flush;
     uint64_t zeroed;           /* blocks are written up to here (0: unknown) */
     /* ---- written by core (release), read by any thread (acquire) ---- */

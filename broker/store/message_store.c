@@ -150,8 +150,7 @@ static enum mq_err recover(struct message_store *s, bool clean, struct fault *wh
 static enum mq_err parts_open(struct message_store *s, bool clean, int64_t mono_ms, struct fault *why)
 {
     const struct commit_log_config log = {.dir = s->cfg.commit_log_dir, .file_size = s->cfg.commit_log_file_size, .sync_flush = s->cfg.sync_flush,
-                                          .flush_interval_ms = s->cfg.flush_interval_ms, .unflushed_max = s->cfg.unflushed_max,
-                                          .budget = s->cfg.budget};
+                                          .flush_interval_ms = s->cfg.flush_interval_ms, .unflushed_max = s->cfg.unflushed_max};
     const struct commit_log_events events = {.ctx = s, .moved = store_log_moved, .failed = store_log_failed};
     uint32_t queue_size = (s->cfg.consume_queue_file_size + CQ_UNIT - 1) / CQ_UNIT * CQ_UNIT;
     enum mq_err err = commit_log_open(&log, &s->io, &s->exec, &events, &s->log, why);

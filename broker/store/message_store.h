@@ -8,7 +8,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "broker/store/store_io.h"
-#include "common/base/budget.h"
 #include "common/base/buf.h"
 #include "common/base/err.h"
 #include "common/base/list.h"
@@ -55,7 +54,6 @@ struct store_config {
     uint32_t index_slots, index_entries;   /* 5,000,000 and 20,000,000 */
     int64_t flush_interval_ms, flush_queue_interval_ms; /* 500, 1,000 */
     uint64_t unflushed_max;                /* bytes written and not flushed: beyond it puts are told PUT_BUSY, at a quarter of it a flush starts; 0: 256 MiB */
-    const struct budget *budget;           /* of the process's memory, for caches; borrowed for the store's life, NULL: none */
     bool sync_flush;                       /* flush as soon as something was written (group commit) instead of by interval */
     int64_t reserved_ms;                   /* fileReservedTime */
     uint32_t delete_hours;                 /* bit h set: delete expired files in local hour h */

@@ -196,27 +196,6 @@ static bool look_at(struct getting *x, struct cq_unit u, int64_t queue_off, uint
     return true;
 }
 
-/* Tells the log what is about to be asked for: records that lie side by side are one read. */
-static void foretell(struct getting *x, const struct cq_unit *units, int64_t n)
-{
-    uint32_t more = x->g->max_msgs - x->taken;
-    uint64_t end = 0, from = 0;
-    for (int64_t i = 0; i < n && more > 0; i++) {
-        if (units[i].size == CQ_PAD_SIZE || units[i].phys_off < 0 ||
-            (x->g->match_tags != NULL && !x->g->match_tags(x->g->match_ctx, units[i].tags_code)))
-            continue;
-        uint64_t at = (uint64_t)units[i].phys_off;
-        more--;
-        if (at != end && end > from)
-            commit_log_expect(x->s->log, from, (size_t)(end - from));
-        if (at != end)
-            from = at;
-        end = at + units[i].size;
-    }
-    if (end > from)
-        commit_log_expect(x->s->log, from, (size_t)(end - from));
-}
-
 static void scan(struct getting *x, struct consume_queue *q)
 {
     struct cq_unit units[UNITS];
@@ -243,7 +222,6 @@ static void scan(struct getting *x, struct consume_queue *q)
                 end_at(x, consume_queue_roll_next(x->s->queues, at), GET_OFFSET_FOUND_NULL);
             break;
         }
-        foretell(x, units, n);
         for (int64_t i = 0; i < n && !full && !x->stop; i++) {
             full = !look_at(x, units[i], at, &skip_below);
             at += !full;

@@ -39,6 +39,13 @@ struct store_io {
     int (*sync_dir)(void *ctx, const char *path);                       /* names survive a power cut from now on */
     int (*list)(void *ctx, const char *path, store_list_fn *fn, void *arg); /* in no order; -ENOENT when absent */
     int (*stat)(void *ctx, const char *path, struct store_stat *out);
+    /* Windows of a file for reading: all four, or none (NULL). map: off is a multiple of the page size; NULL: not possible. The file may
+     * have been closed or unlinked meanwhile, and what is written to it is seen. in_memory: leading bytes of [p, p + n) of a window that
+     * are in memory just now. copy: 0; -EIO: the medium failed, or the file was cut. */
+    const uint8_t *(*map)(void *ctx, int fd, uint64_t off, size_t n);
+    void (*unmap)(void *ctx, const uint8_t *p, size_t n);
+    size_t (*in_memory)(void *ctx, const uint8_t *p, size_t n);
+    int (*copy)(void *ctx, void *to, const uint8_t *from, size_t n);
     int (*lock)(void *ctx, int fd);                                     /* exclusive, byte 0 length 1; -EAGAIN: held elsewhere */
     int (*room)(void *ctx, const char *path, uint64_t *free_bytes, uint64_t *total_bytes);
 };

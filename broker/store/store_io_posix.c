@@ -6,6 +6,8 @@
  *   I1  a write returns n or an error: short writes are continued, EINTR is repeated.
  *   I2  pread_nowait() never waits for the medium: what is not wholly in the page cache is -EAGAIN. File systems without RWF_NOWAIT
  *       (EOPNOTSUPP) are read plainly: they are in memory (tmpfs) or there is no better way.
+ *   I3  bytes of a window that the medium does not give, or that were cut off its file, are -EIO: the signal that the kernel sends for them
+ *       (SIGBUS) ends copy() on the thread that it hits. Outside of copy() it ends the process, as ever.
  * The lock is one of an open file description: it excludes a Java broker's FileChannel.tryLock() and any other process's POSIX lock on the same
  * byte, also a second store of this process, and it doesn't vanish when another descriptor of the file is closed. */
 #include "broker/store/store_io.h"
@@ -13,8 +15,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/uio.h>
@@ -321,6 +328,69 @@ static int disk_room(void *ctx, const char *path, uint64_t *free_bytes, uint64_t
     return r;
 }
 
+/* ---- windows ---- */
+static _Thread_local sigjmp_buf *volatile copying;
+
+static void on_bus_error(int sig)
+{
+    if (copying != NULL)
+        siglongjmp(*copying, 1);
+    signal(sig, SIG_DFL); /* the access is repeated and ends the process */
+}
+
+static void catch_bus_errors(void)
+{
+    struct sigaction act = {.sa_handler = on_bus_error, .sa_flags = SA_NODEFER}; /* so that there is no mask to restore */
+    sigemptyset(&act.sa_mask);
+    sigaction(SIGBUS, &act, NULL);
+}
+
+static const uint8_t *disk_map(void *ctx, int fd, uint64_t off, size_t n)
+{
+    (void)ctx;
+    void *p = mmap(NULL, n, PROT_READ, MAP_SHARED, fd, (off_t)off);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+static void disk_unmap(void *ctx, const uint8_t *p, size_t n)
+{
+    (void)ctx;
+    munmap((void *)(uintptr_t)p, n);
+}
+
+static size_t disk_in_memory(void *ctx, const uint8_t *p, size_t n)
+{
+    unsigned char pages[64];
+    size_t done = 0, page = (size_t)sysconf(_SC_PAGESIZE);
+    (void)ctx;
+    while (done < n) {
+        size_t part = n - done < sizeof pages * page ? n - done : sizeof pages * page;
+        if (mincore((void *)(uintptr_t)(p + done), part, pages) != 0)
+            return done;
+        for (size_t i = 0; i * page < part; i++)
+            if (!(pages[i] & 1))
+                return done + i * page;
+        done += part;
+    }
+    return n;
+}
+
+static int disk_copy(void *ctx, void *to, const uint8_t *from, size_t n)
+{
+    sigjmp_buf here;
+    (void)ctx;
+    if (sigsetjmp(here, 0) != 0) {
+        copying = NULL;
+        return -EIO;
+    }
+    copying = &here;
+    atomic_signal_fence(memory_order_seq_cst);
+    memcpy(to, from, n);
+    atomic_signal_fence(memory_order_seq_cst);
+    copying = NULL;
+    return 0;
+}
+
 /* The root and all folders above it. */
 static int make_root(const char *root)
 {
@@ -341,6 +411,7 @@ static int make_root(const char *root)
 
 enum mq_err store_io_posix_init(const char *root, struct store_io *out, struct fault *why)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     int r = make_root(root);
     if (r < 0)
         return fault_set(why, MQ_EIO, -r, "make folder %.150s", root);
@@ -352,12 +423,13 @@ enum mq_err store_io_posix_init(const char *root, struct store_io *out, struct f
         close(fd);
         return fault_set(why, MQ_ENOMEM, 0, "store in %.150s", root);
     }
+    pthread_once(&once, catch_bus_errors);
     d->root = fd;
     *out = (struct store_io){.ctx = d, .open = disk_open, .close = disk_close, .pread = disk_pread, .pread_nowait = disk_pread_nowait,
                              .data_end = disk_data_end, .pwrite = disk_pwrite, .datasync = disk_datasync, .sync_all = disk_sync_all,
                              .set_size = disk_set_size, .write_behind = disk_write_behind, .rename = disk_rename, .unlink = disk_unlink,
                              .rmdir = disk_rmdir, .mkdir = disk_mkdir, .sync_dir = disk_sync_dir, .list = disk_list, .stat = disk_stat,
-                             .lock = disk_lock, .room = disk_room};
+                             .map = disk_map, .unmap = disk_unmap, .in_memory = disk_in_memory, .copy = disk_copy, .lock = disk_lock, .room = disk_room};
     return MQ_OK;
 }
 

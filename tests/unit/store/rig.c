@@ -42,6 +42,29 @@ static int64_t rig_io_pread_nowait(void *ctx, int fd, void *to, size_t n, uint64
         return -EAGAIN;
     return fails(r, RIG_PREAD) ? r->fail_err : r->disk.pread(r->disk.ctx, fd, to, n, off);
 }
+static const uint8_t *rig_io_map(void *ctx, int fd, uint64_t off, size_t n)
+{
+    struct rig *r = ctx;
+    const uint8_t *p = r->disk.map(r->disk.ctx, fd, off, n);
+    r->windows += p != NULL;
+    return p;
+}
+static void rig_io_unmap(void *ctx, const uint8_t *p, size_t n)
+{
+    struct rig *r = ctx;
+    r->windows--;
+    r->disk.unmap(r->disk.ctx, p, n);
+}
+static size_t rig_io_in_memory(void *ctx, const uint8_t *p, size_t n)
+{
+    struct rig *r = ctx;
+    return r->cold ? 0 : r->disk.in_memory(r->disk.ctx, p, n);
+}
+static int rig_io_copy(void *ctx, void *to, const uint8_t *from, size_t n)
+{
+    struct rig *r = ctx;
+    return r->copy_fails ? -EIO : r->disk.copy(r->disk.ctx, to, from, n);
+}
 static int64_t rig_io_pwrite(void *ctx, int fd, const void *from, size_t n, uint64_t off)
 {
     struct rig *r = ctx;
@@ -112,6 +135,7 @@ void rig_new(struct rig *r)
     cr_assert(mkdtemp(r->root) != NULL);
     cr_assert_eq(store_io_posix_init(r->root, &r->disk, &why), MQ_OK);
     r->io = (struct store_io){.ctx = r, .open = rig_io_open, .close = rig_io_close, .pread = rig_io_pread, .pread_nowait = rig_io_pread_nowait,
+                            .map = rig_io_map, .unmap = rig_io_unmap, .in_memory = rig_io_in_memory, .copy = rig_io_copy,
                               .pwrite = rig_io_pwrite, .datasync = rig_io_datasync, .set_size = rig_io_set_size,
                               .write_behind = rig_io_write_behind, .rename = rig_io_rename, .unlink = rig_io_unlink, .rmdir = rig_io_rmdir,
                               .mkdir = rig_io_mkdir, .sync_dir = rig_io_sync_dir, .list = rig_io_list, .stat = rig_io_stat, .lock = rig_io_lock,

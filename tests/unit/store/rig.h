@@ -18,7 +18,9 @@ struct rig {
     enum rig_op fail_op;
     uint64_t fail_in, ops[RIG_OPS];
     int fail_err;
-    bool cold;                    /* pread_nowait says -EAGAIN */
+    bool cold;                    /* pread_nowait says -EAGAIN, windows that nothing is in memory */
+    bool copy_fails;              /* copying from a window: -EIO */
+    int64_t windows;              /* mapped now */
     /* heard */
     struct fault failed;
     unsigned n_failed, n_arrived;
