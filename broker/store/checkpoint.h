@@ -8,12 +8,17 @@
 #include "common/base/slice.h"
 
 enum { CHECKPOINT_SIZE = 4096 };
-struct checkpoint { /* of the newest synced message; 0: none */
+/* What is safe, in store times as Apache's brokers know them (of the newest synced message, 0: none), and in places of the log as only we do: times
+ * do not tell the order of messages when the clock was set back. A place is -1 when it is not known: the file is a Java broker's. */
+struct checkpoint {
     int64_t log_ms, queues_ms, index_ms;
+    int64_t log_off, queues_off; /* bytes of the log below are synced; units of records below are */
+    int64_t index_place;         /* keys of records up to this one are */
 };
+#define CHECKPOINT_NONE ((struct checkpoint){0, 0, 0, -1, -1, -1})
 void checkpoint_encode(const struct checkpoint *c, uint8_t out[CHECKPOINT_SIZE]);
-struct checkpoint checkpoint_decode(struct slice bytes); /* short or negative: zeros, which makes recovery begin at the first file */
-/* Absent: zeros. */
+struct checkpoint checkpoint_decode(struct slice bytes); /* short or negative: none, which makes recovery begin at the first file */
+/* Absent: CHECKPOINT_NONE. */
 enum mq_err checkpoint_read(const struct store_io *io, struct checkpoint *out, struct fault *why);
 enum mq_err checkpoint_write(const struct store_io *io, const struct checkpoint *c, struct fault *why); /* and syncs */
 

@@ -8,7 +8,8 @@
  * goes (core_end) under a lock that the flusher holds for one piece at a time.
  *
  *   I1  `flushed` moves only to what was written when the work was submitted, after all its files were synced.
- *   I2  a failed sync is final and is never tried again: the kernel may have dropped the pages.   (test: unit/store fail)
+ *   I2  a failed sync is final and is never tried again: the kernel may have dropped the pages; so is a failed write, also one of zeros.
+ *                                                           (tests: unit/store fail; sim/store a_failed_pwrite_is_final)
  *   I3  a file that could not be made is no failure: sends are refused until it can.              (test: unit/store fail) */
 #include <assert.h>
 #include <errno.h>
@@ -32,8 +33,12 @@ static void write_zeros(struct log_flush *f)
         pthread_mutex_lock(&log->zero_lock);
         int64_t r = at >= log->core_end ? log->io.pwrite(log->io.ctx, f->zero_fd, zeros, n, at - f->zero_file) : 0;
         pthread_mutex_unlock(&log->zero_lock);
-        if (r < 0)
-            return; /* an optimisation only; if the disk is broken the sync says so */
+        if (r == -ENOSPC || r == -EDQUOT)
+            return; /* an optimisation only */
+        if (r < 0) {
+            fault_set(&f->zero_why, MQ_EIO, (int)-r, "write zeros to %.100s/%020" PRIu64 " offset %" PRIu64, log->dir, f->zero_file, at - f->zero_file);
+            return;
+        }
     }
 }
 
@@ -97,6 +102,8 @@ static void settle(struct commit_log *log)
         log->flushed_ms = f->to_ms;
         atomic_store_explicit(&log->flushed, f->to, memory_order_release);
     }
+    if (f->zero_why.err != MQ_OK) /* what was synced before is safe all the same */
+        commit_log_fail(log, &f->zero_why);
 }
 
 static void flush_done(struct store_work *w)

@@ -45,6 +45,7 @@ struct log_flush { /* one work; the lane's thread has it while busy */
     int zero_fd;          /* -1: none; else write zeros over [zero_from, zero_to) of the file at zero_file, never below core_end */
     uint64_t zero_file, zero_from, zero_to;
     struct fault why;     /* result of sync */
+    struct fault zero_why; /* of writing zeros */
 };
 struct commit_log {
     /* ---- constant ---- */

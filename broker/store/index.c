@@ -43,7 +43,7 @@ struct msg_index {
     uint32_t resume_have;          /* of the record at next_place, so many keys are in files already */
     uint64_t after;                /* end of the newest record added */
     int64_t mono_ms, submitted_ms, sync_tried_ms, retry_ms;
-    int64_t synced_ms;
+    int64_t synced_ms, synced_place;
     bool ticked, busy, failed, limping; /* limping: the last write failed, it will be repeated */
     struct list condemned;         /* files to be unlinked by the next work */
     int64_t warned_ms;             /* rate limit of failed reads */
@@ -60,7 +60,8 @@ struct msg_index {
     bool want_sync;
     struct list doomed;            /* files to be unlinked */
     char sync_path[INDEX_PATH_MAX];
-    int64_t sync_ms;               /* synced_ms after it */
+    int64_t sync_ms;               /* synced_ms after it ... */
+    int64_t sync_place;            /* ... and synced_place */
     bool sync_lost;                /* see index_sync() */
     struct fault write_fault, sync_fault;
 };
@@ -89,6 +90,7 @@ static enum mq_err resume(struct msg_index *x, struct fault *why)
     x->next_place = last ? last->now.end_phys : 0;
     x->after = (uint64_t)(x->next_place > 0 ? x->next_place : 0);
     x->synced_ms = last ? last->now.end_ms : 0;
+    x->synced_place = last ? last->now.end_phys : 0;
     x->resume_have = 0;
     for (struct list *it = x->files.prev; it != &x->files; it = it->prev) {
         struct index_file *f = CONTAINER_OF(it, struct index_file, node);
@@ -125,7 +127,7 @@ static void free_all(struct msg_index *x)
     mem_free(x);
 }
 
-enum mq_err msg_index_open(const struct store_io *io, const struct store_exec *exec, uint32_t slots, uint32_t entries, bool clean, int64_t checkpoint_ms,
+enum mq_err msg_index_open(const struct store_io *io, const struct store_exec *exec, uint32_t slots, uint32_t entries, bool clean, const struct checkpoint *safe,
                            struct msg_index **out, struct fault *why)
 {
     if (slots < 1 || slots > INT32_MAX || entries < 2 || entries > INT32_MAX)
@@ -151,12 +153,13 @@ enum mq_err msg_index_open(const struct store_io *io, const struct store_exec *e
     if (x->writer.scratch == NULL || x->waiting.keys == NULL || x->flight.keys == NULL)
         err = fault_set(why, MQ_ENOMEM, 0, "index");
     if (err == MQ_OK)
-        err = index_load(&x->io, x->geo, clean, checkpoint_ms, &x->files, why);
+        err = index_load(&x->io, x->geo, clean, safe, &x->files, why);
     if (err == MQ_OK)
         err = resume(x, why);
     if (!clean) { /* the process before may have been killed before it synced what is there */
         x->writer.unsynced = true;
-        x->synced_ms = x->synced_ms < checkpoint_ms ? x->synced_ms : checkpoint_ms;
+        x->synced_ms = x->synced_ms < safe->index_ms ? x->synced_ms : safe->index_ms;
+        x->synced_place = x->synced_place < safe->index_place ? x->synced_place : safe->index_place;
     }
     if (err != MQ_OK) {
         free_all(x);
@@ -278,6 +281,7 @@ static void work_run(struct store_work *w)
         x->writer.unsynced = false; /* what is written from now on is not in this sync */
         memcpy(x->sync_path, x->writer.last->path, sizeof x->sync_path);
         x->sync_ms = x->writer.last->now.end_ms;
+        x->sync_place = x->writer.last->now.end_phys;
     }
     pthread_mutex_unlock(&x->lock);
     x->want_sync = sync;
@@ -308,6 +312,13 @@ static void sync_failed(struct msg_index *x)
     pthread_mutex_unlock(&x->lock);
 }
 
+static void note_sync(struct msg_index *x)
+{
+    if (x->sync_ms > x->synced_ms)
+        x->synced_ms = x->sync_ms;
+    x->synced_place = x->sync_place;
+}
+
 static void work_done(struct store_work *w)
 {
     struct msg_index *x = CONTAINER_OF(w, struct msg_index, work);
@@ -323,8 +334,8 @@ static void work_done(struct store_work *w)
     if (x->want_sync && has_file(x, x->sync_path)) {
         if (x->sync_fault.err != MQ_OK)
             sync_failed(x);
-        else if (x->sync_ms > x->synced_ms)
-            x->synced_ms = x->sync_ms;
+        else
+            note_sync(x);
     }
     if (x->waiting.n >= INDEX_BATCH && !x->limping)
         submit(x);
@@ -491,6 +502,7 @@ void msg_index_truncate(struct msg_index *x, uint64_t max_phys)
     pthread_mutex_unlock(&x->lock);
     x->resume_have = x->next_place < max ? x->resume_have : 0;
     x->next_place = x->next_place < max ? x->next_place : max;
+    x->synced_place = x->synced_place < max ? x->synced_place : max;
     x->after = x->after < max_phys ? x->after : max_phys;
 }
 
@@ -516,6 +528,7 @@ uint64_t msg_index_reached(const struct msg_index *x)
 }
 
 int64_t msg_index_synced_ms(const struct msg_index *x) { return x->synced_ms; }
+int64_t msg_index_synced_place(const struct msg_index *x) { return x->synced_place; }
 
 bool msg_index_failed(const struct msg_index *x) { return x->failed; }
 

@@ -7,13 +7,14 @@
 #define BROKER_STORE_INDEX_H
 #include <stdbool.h>
 #include <stdint.h>
+#include "broker/store/checkpoint.h"
 #include "broker/store/message_store.h"
 
 struct msg_index;
 /* Opens index/ beneath io's root; exec NULL: works run inline. MQ_ECORRUPT: a file's size is not the configuration's.
- * After an unclean stop the last file, and those whose end is newer than checkpoint_ms, keep the entries that prove right; Apache deletes
+ * After an unclean stop the last file, and those whose end is newer than what the checkpoint vouches for, keep the entries that prove right; Apache deletes
  * those files (inventory e.4), and the keys with them. */
-enum mq_err msg_index_open(const struct store_io *io, const struct store_exec *exec, uint32_t slots, uint32_t entries, bool clean, int64_t checkpoint_ms,
+enum mq_err msg_index_open(const struct store_io *io, const struct store_exec *exec, uint32_t slots, uint32_t entries, bool clean, const struct checkpoint *safe,
                            struct msg_index **out, struct fault *why);
 /* Adds the keys of one record: UNIQ_KEY and each token of KEYS. Skips rollback records, and what is there already: records come in
  * the order of their places, and may be given again. */
@@ -32,6 +33,7 @@ bool msg_index_failed(const struct msg_index *x);
 enum mq_err msg_index_find(struct msg_index *x, struct slice topic, struct slice key, uint32_t max, int64_t begin_ms, int64_t end_ms, int64_t *places,
                            uint32_t *n, int64_t *last_ms, int64_t *last_phys);
 int64_t msg_index_synced_ms(const struct msg_index *x); /* store_ms of the newest synced entry: checkpoint field 3 */
+int64_t msg_index_synced_place(const struct msg_index *x); /* its record's place; -1: not known */
 void msg_index_min_phys(struct msg_index *x, uint64_t min_phys); /* deletes files wholly below, never the last */
 /* Forgets what lies at or beyond max_phys, waiting or in files, which may be written to on the calling thread. */
 void msg_index_truncate(struct msg_index *x, uint64_t max_phys);

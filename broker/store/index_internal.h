@@ -95,8 +95,8 @@ void index_writer_close(struct index_writer *w); /* the descriptor only */
 enum mq_err index_sync(const struct store_io *io, const char *path, bool *lost, struct fault *why);
 /* Cuts the file as index_file_cut() does; *keep false: nothing was left of it, and it is unlinked. */
 enum mq_err index_cut(const struct store_io *io, struct index_geometry g, struct index_file *f, int64_t max_phys, bool *keep, struct fault *why);
-/* Reads the folder: files oldest first to `files`. After an unclean stop the last one, and those whose end is newer than checkpoint_ms, are
+/* Reads the folder: files oldest first to `files`. After an unclean stop the last one, and those whose end is newer than what is safe, are
  * cut to what can be trusted. */
-enum mq_err index_load(const struct store_io *io, struct index_geometry g, bool clean, int64_t checkpoint_ms, struct list *files, struct fault *why);
+enum mq_err index_load(const struct store_io *io, struct index_geometry g, bool clean, const struct checkpoint *safe, struct list *files, struct fault *why);
 enum mq_err index_fault(struct fault *why, int err, const char *action, const char *path);
 #endif

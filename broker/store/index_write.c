@@ -191,9 +191,14 @@ static enum mq_err load_header(const struct store_io *io, struct index_geometry 
     return MQ_OK;
 }
 
-/* MQ_OK with *keep false: it was made but never sized, or nothing in it can be trusted, and it is gone. */
-static enum mq_err load_file(const struct store_io *io, struct index_geometry g, bool doubtful, int64_t checkpoint_ms, struct index_file *f, bool *keep,
-                             struct fault *why)
+static bool is_newer(const struct index_file *f, const struct checkpoint *safe)
+{
+    return safe->index_place >= 0 ? f->now.end_phys > safe->index_place : f->now.end_ms > safe->index_ms;
+}
+
+/* safe: NULL, all of it. MQ_OK with *keep false: it was made but never sized, or nothing in it can be trusted, and it is gone. */
+static enum mq_err load_file(const struct store_io *io, struct index_geometry g, bool doubtful, const struct checkpoint *safe, struct index_file *f,
+                             bool *keep, struct fault *why)
 {
     struct store_stat st;
     int r = io->stat(io->ctx, f->path, &st);
@@ -209,10 +214,10 @@ static enum mq_err load_file(const struct store_io *io, struct index_geometry g,
                          index_file_size(g));
     enum mq_err err = load_header(io, g, f, why);
     *keep = true;
-    return err == MQ_OK && (doubtful || f->now.end_ms > checkpoint_ms) ? index_cut(io, g, f, INT64_MAX, keep, why) : err;
+    return err == MQ_OK && (doubtful || (safe != NULL && is_newer(f, safe))) ? index_cut(io, g, f, INT64_MAX, keep, why) : err;
 }
 
-enum mq_err index_load(const struct store_io *io, struct index_geometry g, bool clean, int64_t checkpoint_ms, struct list *files, struct fault *why)
+enum mq_err index_load(const struct store_io *io, struct index_geometry g, bool clean, const struct checkpoint *safe, struct list *files, struct fault *why)
 {
     struct names names = {{0}, 0};
     enum mq_err err = MQ_OK;
@@ -242,7 +247,7 @@ enum mq_err index_load(const struct store_io *io, struct index_geometry g, bool 
             mem_free(f);
             continue;
         }
-        err = load_file(io, g, !clean && i + 1 == names.n, clean ? INT64_MAX : checkpoint_ms, f, &keep, why);
+        err = load_file(io, g, !clean && i + 1 == names.n, clean ? NULL : safe, f, &keep, why);
         gap = !clean && i + 1 < names.n && (!keep || f->now.next < g.entries);
         if (err == MQ_OK && gap)
             log_warn("index", "file lost its end, it and what follows it are filled again from the log path=%s", f->path);

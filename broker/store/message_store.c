@@ -92,7 +92,7 @@ static enum mq_err index_catch_up(struct message_store *s, uint64_t to, struct f
 /* After a clean stop: queues end where the log ends, or lack its last records (a Java broker may have left them behind). */
 static enum mq_err recover_clean(struct message_store *s, uint64_t from, struct recovered *rec, struct fault *why)
 {
-    enum mq_err err = recovery_run(s->log, from, true, s->cfg.check_crc_on_recover, INT64_MAX, NULL, NULL, rec, why);
+    enum mq_err err = recovery_run(s->log, from, true, s->cfg.check_crc_on_recover, NULL, NULL, NULL, rec, why);
     uint64_t told = 0, min = commit_log_min(s->log);
     if (err == MQ_OK)
         err = consume_queues_recover(s->queues, true, min, rec->end, &told, why);
@@ -123,7 +123,7 @@ static enum mq_err recover_unclean(struct message_store *s, uint64_t from, struc
     if (err == MQ_OK) /* in the order of places: first what lies before */
         err = index_catch_up(s, from, why);
     if (err == MQ_OK)
-        err = recovery_run(s->log, from, false, true, s->checkpoint.log_ms, tell, s, rec, why);
+        err = recovery_run(s->log, from, false, true, &s->checkpoint, tell, s, rec, why);
     return err;
 }
 
@@ -139,6 +139,10 @@ static enum mq_err recover(struct message_store *s, bool clean, struct fault *wh
     if (err == MQ_OK) /* before any round makes queues safe that point into it */
         err = commit_log_settle(s->log, rec.end, rec.dirty, clean ? rec.end : from, why);
     s->last_ms = rec.last_ms > 0 ? rec.last_ms : s->checkpoint.log_ms;
+    if (!clean) /* what follows was told again, and no round has been */
+        s->checkpoint.queues_off = (int64_t)from;
+    else if (s->checkpoint.queues_off < 0) /* a Java broker's stop: it syncs its queues */
+        s->checkpoint.queues_off = consume_queues_dirty(s->queues) ? (int64_t)commit_log_min(s->log) : (int64_t)rec.end;
     if (err == MQ_OK && !clean)
         log_info("store", "recovered after an unclean stop from=%020" PRIu64 " end=%020" PRIu64 " queues=%zu", from, rec.end,
                  consume_queues_count(s->queues));
@@ -157,7 +161,7 @@ static enum mq_err parts_open(struct message_store *s, bool clean, int64_t mono_
     if (err == MQ_OK)
         err = consume_queues_open(&s->io, &s->exec, queue_size, &s->queues, why);
     if (err == MQ_OK && s->cfg.index_enable)
-        err = msg_index_open(&s->io, &s->exec, s->cfg.index_slots, s->cfg.index_entries, clean, s->checkpoint.index_ms, &s->index, why);
+        err = msg_index_open(&s->io, &s->exec, s->cfg.index_slots, s->cfg.index_entries, clean, &s->checkpoint, &s->index, why);
     if (err == MQ_OK)
         err = recover(s, clean, why);
     if (err == MQ_OK)
@@ -229,12 +233,14 @@ static enum mq_err flush_all(struct message_store *s, struct fault *why)
     if (err != MQ_OK)
         return err;
     s->checkpoint.queues_ms = s->last_ms;
+    s->checkpoint.queues_off = (int64_t)commit_log_written(s->log);
     bool index_safe = true;
     if (s->index != NULL) {
-        int64_t synced_ms = msg_index_synced_ms(s->index);
+        int64_t synced_ms = msg_index_synced_ms(s->index), synced_place = msg_index_synced_place(s->index);
         index_safe = msg_index_close(s->index); /* writes what waits */
         s->index = NULL;
         s->checkpoint.index_ms = index_safe && s->last_ms > synced_ms ? s->last_ms : synced_ms;
+        s->checkpoint.index_place = index_safe ? (int64_t)commit_log_written(s->log) : synced_place;
     }
     struct checkpoint c = store_checkpoint(s);
     err = checkpoint_write(&s->io, &c, why);

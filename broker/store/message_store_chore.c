@@ -42,9 +42,10 @@ static void on_round(void *arg, enum mq_err err, const struct fault *why)
 {
     struct message_store *s = arg;
     char text[300];
-    if (err == MQ_OK)
+    if (err == MQ_OK) {
         s->checkpoint.queues_ms = s->round_ms;
-    else if (err == MQ_EFULL && s->queues_full.err == MQ_OK)
+        s->checkpoint.queues_off = s->round_off;
+    } else if (err == MQ_EFULL && s->queues_full.err == MQ_OK)
         log_error("store", "no room for queues, sends are refused why=%s", fault_text(why, text, sizeof text));
     else if (err != MQ_EFULL && err != MQ_EAGAIN) /* AGAIN: some queue's files were not at hand, the next round has it */
         store_fail(s, why);
@@ -63,6 +64,7 @@ void store_flush_queues(struct message_store *s, int64_t mono_ms)
         return;
     /* units of records that this turn has not written yet are not in the round: what vouches is the last one written */
     s->round_ms = s->n_pending > 0 ? s->checkpoint.queues_ms : s->last_ms;
+    s->round_off = s->n_pending > 0 ? s->checkpoint.queues_off : (int64_t)commit_log_written(s->log);
     s->exec.submit(s->exec.ctx, LANE_FLUSH, w);
 }
 
@@ -77,6 +79,9 @@ struct checkpoint store_checkpoint(const struct message_store *s)
         c.log_ms = commit_log_flushed_ms(s->log);
     if (s->index != NULL && msg_index_synced_ms(s->index) > 0)
         c.index_ms = msg_index_synced_ms(s->index);
+    if (s->index != NULL)
+        c.index_place = msg_index_synced_place(s->index);
+    c.log_off = (int64_t)commit_log_flushed(s->log);
     /* after the clock went back, what is synced is older than what comes */
     c.log_ms = earlier(c.log_ms, s->last_ms);
     c.queues_ms = earlier(c.queues_ms, s->last_ms);
@@ -86,7 +91,8 @@ struct checkpoint store_checkpoint(const struct message_store *s)
 
 static bool same(const struct checkpoint *a, const struct checkpoint *b)
 {
-    return a->log_ms == b->log_ms && a->queues_ms == b->queues_ms && a->index_ms == b->index_ms;
+    return a->log_ms == b->log_ms && a->queues_ms == b->queues_ms && a->index_ms == b->index_ms && a->log_off == b->log_off &&
+           a->queues_off == b->queues_off && a->index_place == b->index_place;
 }
 
 static void checkpoint_run(struct store_work *w)
@@ -125,9 +131,12 @@ static void write_checkpoint(struct message_store *s, int64_t mono_ms)
 static size_t host_files(void *ctx, struct retention_file *to, size_t max)
 {
     const struct message_store *s = ctx;
-    uint64_t size = commit_log_file_size(s->log), first = commit_log_min(s->log), flushed = commit_log_flushed(s->log);
-    size_t n = (size_t)((flushed - first) / size) + 1, there = (size_t)((commit_log_limit(s->log) - first) / size);
-    n = n < there ? n : there; /* those wholly flushed, and one more, which stays */
+    uint64_t size = commit_log_file_size(s->log), first = commit_log_min(s->log), safe = commit_log_flushed(s->log);
+    uint64_t queues = s->checkpoint.queues_off > 0 ? (uint64_t)s->checkpoint.queues_off : 0;
+    safe = safe < queues ? safe : queues; /* a queue that lost its units to a power cut, and the records to us, would count from 0 again */
+    safe = safe < first ? first : safe;
+    size_t n = (size_t)((safe - first) / size) + 1, there = (size_t)((commit_log_limit(s->log) - first) / size);
+    n = n < there ? n : there; /* those wholly safe, and one more, which stays */
     for (size_t i = 0; i < n && i < max; i++)
         to[i] = (struct retention_file){.off = first + i * size, .size = size, .modified_ms = -1};
     return n;

@@ -62,7 +62,7 @@ struct message_store {
     int64_t last_ms;                /* store time of the newest record */
     int64_t mono_ms;                /* of the latest turn or tick */
     /* ---- chores ---- */
-    int64_t queues_flushed_ms, round_ms; /* when the last round began; last_ms then */
+    int64_t queues_flushed_ms, round_ms, round_off; /* when the last round began; last_ms, and the end of what is written, then */
     int64_t checkpoint_at_ms;
     struct checkpoint checkpoint, checkpoint_written;
     struct checkpoint_job checkpoint_job;

@@ -10,7 +10,8 @@
  *
  *   I1  nothing in a file is believed: sizes are bounded by the file before they are used.       (test: fuzz/store_files)
  *   I2  a stale record of a former life (left behind the end by a Java broker, which does not clear it) is older than the last valid
- *       one and is not taken for a safe one.
+ *       one and is not taken for a safe one. When the clock was set back times say nothing: the checkpoint's places do, where it has them.
+ *                                                              (test: sim/store nothing_is_lost_when_the_clock_goes_back)
  * Large sequential reads and isa-l's CRC: the disk is the limit, not we. Behind the end of a log lies up to 1 GiB of blocks that nobody wrote:
  * what the file system knows to be a hole is not read.   (test: integration/size) */
 #include "broker/store/recovery.h"
@@ -194,6 +195,11 @@ static int64_t first_ms(struct commit_log *log, uint64_t file)
 uint64_t recovery_start(struct commit_log *log, bool clean, const struct checkpoint *c)
 {
     uint64_t size = commit_log_file_size(log), first = commit_log_min(log), at = commit_log_limit(log);
+    if (!clean && c->log_off >= 0 && c->queues_off >= 0 && at > first) {
+        uint64_t safe = (uint64_t)(c->log_off < c->queues_off ? c->log_off : c->queues_off);
+        safe = safe < first ? first : safe < at ? safe : at - 1;
+        return safe - safe % size;
+    }
     int64_t safe_ms = (c->log_ms < c->queues_ms ? c->log_ms : c->queues_ms) - CHECKPOINT_MARGIN_MS;
     int with_records = 0;
     while (at > first) {
@@ -210,6 +216,13 @@ uint64_t recovery_start(struct commit_log *log, bool clean, const struct checkpo
 
 /* ---- what lies behind the end ---- */
 
+static bool vouched_for(const struct checkpoint *safe, uint64_t at, int64_t ms)
+{
+    if (safe == NULL)
+        return true;
+    return safe->log_off >= 0 ? at < (uint64_t)safe->log_off : ms < safe->log_ms;
+}
+
 struct behind {
     bool any;           /* something that is not zero */
     bool record;        /* a valid record that is not older than the last one before the damage */
@@ -218,7 +231,7 @@ struct behind {
 };
 
 /* Looks for a record in [at, at + n) of one file, which are in the reader's buffer. */
-static bool find_record(struct log_reader *r, uint64_t at, size_t n, int64_t last_ms, struct behind *b)
+static bool find_record(struct log_reader *r, uint64_t at, size_t n, int64_t last_ms, const struct checkpoint *safe, struct behind *b)
 {
     static const uint8_t magics[2][4] = {{0xDA, 0xA3, 0x20, 0xA7}, {0xDA, 0xA3, 0x20, 0xAB}};
     struct fault ignored;
@@ -235,7 +248,9 @@ static bool find_record(struct log_reader *r, uint64_t at, size_t n, int64_t las
         struct message m;
         if (n - (i - 4) < MESSAGE_FIXED || header_kind(hit - 4, MESSAGE_FIXED, left, start, &size) != HEADER_RECORD)
             continue;
-        if (record_at(r, start, size, &m, &ignored) != MQ_OK || m.store_ms < last_ms)
+        if (record_at(r, start, size, &m, &ignored) != MQ_OK)
+            continue;
+        if (m.store_ms < last_ms && !(safe != NULL && safe->log_off >= 0 && start < (uint64_t)safe->log_off))
             continue;
         b->record = true;
         b->record_at = start;
@@ -246,7 +261,8 @@ static bool find_record(struct log_reader *r, uint64_t at, size_t n, int64_t las
 }
 
 /* Goes on from `end` over the rest of its file and over later files until so many zeros came in a row, or a record. */
-static enum mq_err look_behind(struct log_reader *r, uint64_t end, bool clean, int64_t last_ms, struct behind *b, struct fault *why)
+static enum mq_err look_behind(struct log_reader *r, uint64_t end, bool clean, int64_t last_ms, const struct checkpoint *safe, struct behind *b,
+                               struct fault *why)
 {
     const uint64_t enough = clean ? ZEROS_CLEAN : ZEROS_UNCLEAN, size = commit_log_file_size(r->log);
     uint64_t zeros = 0;
@@ -275,7 +291,7 @@ static enum mq_err look_behind(struct log_reader *r, uint64_t end, bool clean, i
         }
         b->any = true;
         zeros = 0;
-        if (find_record(r, at, n, last_ms, b))
+        if (find_record(r, at, n, last_ms, safe, b))
             return MQ_OK;
         at += n == left ? n : n - MESSAGE_FIXED; /* a header may lie across */
     }
@@ -284,14 +300,15 @@ static enum mq_err look_behind(struct log_reader *r, uint64_t end, bool clean, i
 
 /* ---- all together ---- */
 
-static enum mq_err judge(struct commit_log *log, const struct behind *b, const struct recovered *rec, int64_t safe_ms, bool malformed, struct fault *why)
+static enum mq_err judge(struct commit_log *log, const struct behind *b, const struct recovered *rec, const struct checkpoint *safe, bool malformed,
+                         struct fault *why)
 {
     uint64_t size = commit_log_file_size(log), end_file = rec->end - rec->end % size;
     char path[STORE_PATH_MAX], next[STORE_PATH_MAX];
     commit_log_path(log, end_file, path);
     if (b->record) {
         commit_log_path(log, b->record_at - b->record_at % size, next);
-        if (b->record_ms < safe_ms)
+        if (vouched_for(safe, b->record_at, b->record_ms))
             return fault_set(why, MQ_ECORRUPT, 0, "%.80s is damaged at offset %" PRIu64 ", before records that were safe: the next is in %.40s at %" PRIu64,
                              path, rec->end - end_file, strrchr(next, '/') + 1, b->record_at % size);
         log_error("store", "the log ends at damage, never synced records behind it are given up file=%s offset=%" PRIu64 " next_file=%s next_offset=%" PRIu64,
@@ -302,7 +319,7 @@ static enum mq_err judge(struct commit_log *log, const struct behind *b, const s
     return MQ_OK;
 }
 
-enum mq_err recovery_run(struct commit_log *log, uint64_t from, bool clean, bool check_crc, int64_t safe_ms, recovery_fn *fn, void *arg,
+enum mq_err recovery_run(struct commit_log *log, uint64_t from, bool clean, bool check_crc, const struct checkpoint *safe, recovery_fn *fn, void *arg,
                          struct recovered *out, struct fault *why)
 {
     struct log_reader r;
@@ -321,9 +338,9 @@ enum mq_err recovery_run(struct commit_log *log, uint64_t from, bool clean, bool
         err = last;
     rec.end = r.at;
     if (err == MQ_OK)
-        err = look_behind(&r, rec.end, clean, rec.last_ms, &b, why);
+        err = look_behind(&r, rec.end, clean, rec.last_ms, safe, &b, why);
     if (err == MQ_OK)
-        err = judge(log, &b, &rec, safe_ms, last == MQ_EMALFORMED, why);
+        err = judge(log, &b, &rec, safe, last == MQ_EMALFORMED, why);
     log_reader_end(&r);
     rec.dirty = err == MQ_OK && b.any;
     if (err == MQ_OK)

@@ -22,8 +22,8 @@ enum mq_err log_reader_begin(struct log_reader *r, struct commit_log *log, uint6
 enum mq_err log_reader_next(struct log_reader *r, struct message *out, struct fault *why);
 void log_reader_end(struct log_reader *r);
 
-/* Where checking begins: at the third-last file after a clean stop, else at the newest file whose first record is safe by the
- * checkpoint (less 3 s), or at the first. */
+/* Where checking begins: at the third-last file after a clean stop, else at the file of the last place that is safe by the checkpoint; if that has
+ * no places, at the newest file whose first record is safe by its times (less 3 s), or at the first. */
 uint64_t recovery_start(struct commit_log *log, bool clean, const struct checkpoint *c);
 
 typedef enum mq_err recovery_fn(void *arg, const struct message *record, struct fault *why);
@@ -33,7 +33,7 @@ struct recovered {
     int64_t last_ms; /* store time of the last record, -1: none */
 };
 /* Checks records from `from` on, gives each to fn (NULL allowed), finds the end. Records that lie behind damage are reported; if they were
- * safe (older than safe_ms) the answer is MQ_ECORRUPT, because cutting the log there would lose them: *why names both places. */
-enum mq_err recovery_run(struct commit_log *log, uint64_t from, bool clean, bool check_crc, int64_t safe_ms, recovery_fn *fn, void *arg,
+ * safe by the checkpoint (NULL: all are) the answer is MQ_ECORRUPT, because cutting the log there would lose them: *why names both places. */
+enum mq_err recovery_run(struct commit_log *log, uint64_t from, bool clean, bool check_crc, const struct checkpoint *safe, recovery_fn *fn, void *arg,
                          struct recovered *out, struct fault *why);
 #endif

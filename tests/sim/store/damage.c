@@ -173,25 +173,25 @@ static void tail_garbage(uint64_t seed)
     struct fake_disk *before = lived(&s, seed, seed % 3 == 0);
     struct rng r = rng_of(seed);
     uint64_t end = 0, file_size = s.cfg.commit_log_file_size;
-    struct sim_msg *some = NULL;
+    struct sim_msg some = {0}; /* a copy: what is put later moves the model's */
     for (int t = 0; t < SIM_TOPICS; t++)
         for (int k = 0; k < SIM_QUEUES; k++)
             for (uint32_t i = 0; i < s.model.queues[t][k].n; i++) {
                 struct sim_msg *m = &s.model.queues[t][k].msgs[i];
                 uint64_t e = (uint64_t)m->phys_off + m->size;
                 end = e > end && e <= s.visible_off ? e : end;
-                if (some == NULL || (e <= s.visible_off && rng_one_in(&r, 10)))
-                    some = m;
+                if (some.size == 0 || (e <= s.visible_off && rng_one_in(&r, 10)))
+                    some = *m;
             }
-    for (int i = 0; i < 60 && !s.broken && some != NULL && end % file_size != 0; i++) {
+    for (int i = 0; i < 60 && !s.broken && some.size > 0 && end % file_size != 0; i++) {
         char path[64], what[100];
-        uint64_t n, room = file_size - end % file_size, want = some->size < room ? some->size : room;
+        uint64_t n, room = file_size - end % file_size, want = some.size < room ? some.size : room;
         uint8_t *copy = calloc(1, file_size);
         s.disk = fake_disk_clone(before, seed);
-        log_path(&s, (uint64_t)some->phys_off, path);
+        log_path(&s, (uint64_t)some.phys_off, path);
         const uint8_t *from = fake_disk_bytes(s.disk, path, &n);
         cr_assert(from != NULL);
-        memcpy(copy, from + (uint64_t)some->phys_off % file_size, want);
+        memcpy(copy, from + (uint64_t)some.phys_off % file_size, want);
         int kind = (int)rng_below(&r, 4);
         if (kind == 1) /* the right place, but a byte of the body is another one: the CRC tells */
             message_patch_place(copy, 3, (int64_t)end, s.now_ms), copy[want > 100 ? 95 : want - 1] ^= 1;
@@ -200,7 +200,7 @@ static void tail_garbage(uint64_t seed)
                 copy[b] = (uint8_t)rng_next(&r);
         else if (kind == 3) /* a size that reaches behind the file */
             memcpy(copy, (uint8_t[]){0x7f, 0xff, 0xff, 0xff}, 4);
-        if (kind == 1 && (some->body_n < 12 || want < some->size))
+        if (kind == 1 && (some.body_n < 12 || want < some.size))
             copy[4] = 0;
         snprintf(what, sizeof what, "garbage of kind %d at %" PRIu64, kind, end);
         log_path(&s, end, path);

@@ -128,7 +128,11 @@ static void fail_others(uint64_t seed)
     fail_each(seed, FAKE_SYNC_DIR, -EIO, 1);
 }
 
-Test(store_faults, a_failed_pwrite_is_final, .timeout = 280) { sim_each_seed(5001, 2, fail_pwrite); }
+Test(store_faults, a_failed_pwrite_is_final, .timeout = 280) 
+{
+    sim_each_seed(5001, 2, fail_pwrite);
+    sim_each_seed(5009, 1, fail_pwrite); /* found: writing zeros ahead failed, and the store went on */
+}
 Test(store_faults, a_failed_datasync_is_final, .timeout = 280) { sim_each_seed(5101, 2, fail_datasync); }
 Test(store_faults, nothing_promised_is_lost_when_other_calls_fail, .timeout = 280) { sim_each_seed(5201, 1, fail_others); }
 

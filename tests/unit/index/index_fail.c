@@ -12,6 +12,8 @@
 #include "tests/lib/sim_exec.h"
 #include "tests/unit/index/index_kit.h"
 
+static const struct checkpoint none = {0, 0, 0, -1, -1, -1};
+
 enum { SLOTS = 5, ENTRIES = 8, RECORDS = 20 };
 
 static void quiet(void) { log_set_level(LOG_WARN); }
@@ -201,7 +203,7 @@ Test(index_fail, every_allocation_may_fail, .init = quiet)
         struct msg_index *x = NULL;
         struct fault why = {0};
         mem_fail_after(nth);
-        enum mq_err err = msg_index_open(fake_disk_io(d), NULL, SLOTS, ENTRIES, true, 0, &x, &why);
+        enum mq_err err = msg_index_open(fake_disk_io(d), NULL, SLOTS, ENTRIES, true, &none, &x, &why);
         if (err == MQ_OK) {
             struct said said;
             said_start(&said);
@@ -235,11 +237,11 @@ Test(index_fail, geometry_and_sizes_are_checked, .init = quiet)
     struct fault why = {0};
     const uint32_t bad[][2] = {{0, 10}, {10, 0}, {10, 1}, {0x80000000u, 10}, {10, 0x80000000u}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        cr_expect(eq(int, msg_index_open(fake_disk_io(d), NULL, bad[i][0], bad[i][1], true, 0, &x, &why), MQ_EINVAL));
+        cr_expect(eq(int, msg_index_open(fake_disk_io(d), NULL, bad[i][0], bad[i][1], true, &none, &x, &why), MQ_EINVAL));
     x = open_index(d, NULL, 10, 10);
     add_record(x, 1);
     msg_index_close(x);
-    cr_expect(eq(int, msg_index_open(fake_disk_io(d), NULL, 10, 11, true, 0, &x, &why), MQ_ECORRUPT));
+    cr_expect(eq(int, msg_index_open(fake_disk_io(d), NULL, 10, 11, true, &none, &x, &why), MQ_ECORRUPT));
     cr_expect(not(zero(ptr, strstr(why.what, "has 280 bytes instead of 300"))), "%s", why.what);
     struct said said;
     said_start(&said);

@@ -10,6 +10,8 @@
 #include "common/base/log.h"
 #include "tests/unit/index/index_kit.h"
 
+static const struct checkpoint none = {0, 0, 0, -1, -1, -1};
+
 struct lane { /* one worker, works in order */
     struct store_exec store;
     pthread_t thread;
@@ -115,7 +117,7 @@ Test(index_threads, adding_finding_and_expiring_while_a_worker_writes, .timeout 
     log_set_level(LOG_WARN);
     cr_assert(eq(int, store_io_posix_init(root, &io, &why), MQ_OK));
     lane_start(&lane);
-    cr_assert(eq(int, msg_index_open(&io, &lane.store, 3000, 100000, true, 0, &x, &why), MQ_OK));
+    cr_assert(eq(int, msg_index_open(&io, &lane.store, 3000, 100000, true, &none, &x, &why), MQ_OK));
     const int64_t n = 300000;
     for (int64_t i = 0; i < n; i++) {
         char key[16];
@@ -132,7 +134,7 @@ Test(index_threads, adding_finding_and_expiring_while_a_worker_writes, .timeout 
     cr_expect(not(msg_index_failed(x)));
     msg_index_close(x);
     x = NULL;
-    cr_assert(eq(int, msg_index_open(&io, NULL, 3000, 100000, false, 0, &x, &why), MQ_OK)); /* all of it proves right */
+    cr_assert(eq(int, msg_index_open(&io, NULL, 3000, 100000, false, &none, &x, &why), MQ_OK)); /* all of it proves right */
     cr_expect(eq(u64, msg_index_reached(x), (uint64_t)n - 1));
     for (int64_t i = 0; i < 5000; i += 97)
         expect_found(x, i, n);
