@@ -29,6 +29,7 @@ uint64_t commit_log_limit(const struct commit_log *log) { return log->first + lo
 uint64_t commit_log_file_size(const struct commit_log *log) { return log->file_size; }
 uint64_t commit_log_written(const struct commit_log *log) { return atomic_load_explicit(&log->written, memory_order_acquire); }
 uint64_t commit_log_flushed(const struct commit_log *log) { return atomic_load_explicit(&log->flushed, memory_order_acquire); }
+uint64_t commit_log_sound(const struct commit_log *log) { return log->sync_failed ? commit_log_flushed(log) : commit_log_written(log); }
 int64_t commit_log_flushed_ms(const struct commit_log *log) { return log->flushed_ms; }
 uint64_t commit_log_flushes(const struct commit_log *log) { return log->flushes; }
 const struct fault *commit_log_failed(const struct commit_log *log) { return log->failed.err != MQ_OK ? &log->failed : NULL; }

@@ -40,6 +40,8 @@ uint64_t commit_log_limit(const struct commit_log *log);     /* end of the newes
 uint64_t commit_log_file_size(const struct commit_log *log);
 uint64_t commit_log_written(const struct commit_log *log);   /* visible to readers; any thread */
 uint64_t commit_log_flushed(const struct commit_log *log);   /* survives a power cut; any thread */
+/* What lies below is what was written. All that is written; after a failed sync what was flushed before, because the kernel may have dropped the rest. */
+uint64_t commit_log_sound(const struct commit_log *log);
 int64_t commit_log_flushed_ms(const struct commit_log *log); /* last_ms of what is flushed, -1: nothing yet */
 uint64_t commit_log_flushes(const struct commit_log *log);
 size_t commit_log_memory(const struct commit_log *log);

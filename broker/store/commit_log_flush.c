@@ -96,6 +96,7 @@ static void settle(struct commit_log *log)
     if (f->zero_fd >= 0)
         log->zeroed = f->zero_to;
     if (f->sync && f->why.err != MQ_OK) {
+        log->sync_failed = true;
         commit_log_fail(log, &f->why);
     } else if (f->sync) {
         log->flushes++;

@@ -74,6 +74,7 @@ struct commit_log {
     int64_t synced_at_ms, make_retry_ms;
     bool want_make;            /* somebody waits for the next file */
     bool put_since_trim;
+    bool sync_failed;
     struct fault failed, no_room; /* err MQ_OK: no */
     struct log_map map;        /* of files that are read much */
     struct log_flush flush;

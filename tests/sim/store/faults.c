@@ -133,7 +133,12 @@ Test(store_faults, a_failed_pwrite_is_final, .timeout = 280)
     sim_each_seed(5001, 2, fail_pwrite);
     sim_each_seed(5009, 1, fail_pwrite); /* found: writing zeros ahead failed, and the store went on */
 }
-Test(store_faults, a_failed_datasync_is_final, .timeout = 280) { sim_each_seed(5101, 2, fail_datasync); }
+Test(store_faults, a_failed_datasync_is_final, .timeout = 280) 
+{
+    sim_each_seed(5101, 2, fail_datasync);
+    sim_each_seed(40001, 1, fail_datasync); /* found: a consumer was led past messages that the failed sync had dropped */
+    sim_each_seed(40003, 1, fail_datasync); /* found: a record of which it had dropped a part was served */
+}
 Test(store_faults, nothing_promised_is_lost_when_other_calls_fail, .timeout = 280) { sim_each_seed(5201, 1, fail_others); }
 
 /* ---- opening ---- */

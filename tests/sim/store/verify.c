@@ -111,6 +111,10 @@ static void verify_queue(struct sim *s, unsigned t, unsigned k, uint64_t require
         sim_break(s, "%s/%u begins at %" PRId64 " and ends at %" PRId64 ", expected to begin at %" PRId64, sim_topics[t], k, min, max, q->min);
     for (int64_t off = q->min; off < max && !s->broken;) {
         int64_t next = sim_read_some(s, t, k, off, 7, true);
+        if (next <= off && message_store_failed(s->store) && (uint64_t)q->msgs[off].phys_off + q->msgs[off].size > sim_promise(s, true)) {
+            max = off; /* a failed sync dropped it: nobody was promised it, and nobody is told that something comes behind */
+            break;
+        }
         if (next <= off)
             sim_break(s, "I2: %s/%u: nothing readable at %" PRId64 " of [%" PRId64 ", %" PRId64 ")", sim_topics[t], k, off, min, max);
         off = next;

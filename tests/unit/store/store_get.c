@@ -56,6 +56,25 @@ static void put_five(void)
     }
 }
 
+Test(store_get, one_damaged_record_costs_itself_only)
+{
+    static const char *const names[] = {"a", "b", "c", "d", "e"};
+    int64_t at[5];
+    for (int i = 0; i < 5; i++)
+        at[i] = rig_put(&rig, "t", 0, names[i]).phys_off;
+    rig_settle(&rig);
+    rig_patch(&rig, "commitlog/00000000000000000000", (uint64_t)at[2] + 4, "\0\0\0\0", 4);
+    struct get_result r = get(0, 32, 1 << 18);
+    cr_expect_eq(r.status, GET_FOUND);
+    cr_expect_str_eq(bodies(), "a b d e");
+    cr_expect_eq(r.n_msgs, 4);
+    cr_expect_eq(r.next_off, 5);
+    cr_expect_eq(r.last_phys_off, at[4]);
+    r = get(2, 1, 1 << 18);
+    cr_expect_neq(r.status, GET_FOUND);
+    cr_expect_eq(r.next_off, 3, "a consumer gets beyond it");
+}
+
 Test(store_get, every_status_has_its_next_offset)
 {
     struct get_result r = get(5, 32, 1 << 18);
