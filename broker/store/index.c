@@ -127,8 +127,8 @@ static void free_all(struct msg_index *x)
     mem_free(x);
 }
 
-enum mq_err msg_index_open(const struct store_io *io, const struct store_exec *exec, uint32_t slots, uint32_t entries, bool clean, const struct checkpoint *safe,
-                           struct msg_index **out, struct fault *why)
+enum mq_err msg_index_open(const struct store_io *io, const struct store_exec *exec, uint32_t slots, uint32_t entries, bool clean,
+                           const struct checkpoint *safe, struct msg_index **out, struct fault *why)
 {
     if (slots < 1 || slots > INT32_MAX || entries < 2 || entries > INT32_MAX)
         return fault_set(why, MQ_EINVAL, 0, "index of %" PRIu32 " slots and %" PRIu32 " entries", slots, entries);

@@ -14,8 +14,8 @@ struct msg_index;
 /* Opens index/ beneath io's root; exec NULL: works run inline. MQ_ECORRUPT: a file's size is not the configuration's.
  * After an unclean stop the last file, and those whose end is newer than what the checkpoint vouches for, keep the entries that prove right; Apache deletes
  * those files (inventory e.4), and the keys with them. */
-enum mq_err msg_index_open(const struct store_io *io, const struct store_exec *exec, uint32_t slots, uint32_t entries, bool clean, const struct checkpoint *safe,
-                           struct msg_index **out, struct fault *why);
+enum mq_err msg_index_open(const struct store_io *io, const struct store_exec *exec, uint32_t slots, uint32_t entries, bool clean,
+                           const struct checkpoint *safe, struct msg_index **out, struct fault *why);
 /* Adds the keys of one record: UNIQ_KEY and each token of KEYS. Skips rollback records, and what is there already: records come in
  * the order of their places, and may be given again. */
 void msg_index_add(struct msg_index *x, const struct message *record);
