@@ -226,6 +226,17 @@ int64_t commit_log_read_raw(struct commit_log *log, void *to, size_t n, uint64_t
     return log->io.pread(log->io.ctx, fd, to, n < left ? n : (size_t)left, off % log->file_size);
 }
 
+void commit_log_read_ahead(struct commit_log *log, uint64_t off, uint64_t n)
+{
+    owner_assert(&log->owner);
+    if (log->io.read_ahead == NULL || !log_has_file(log, off))
+        return;
+    uint64_t left = log->file_size - off % log->file_size;
+    int fd = log_fd(log, off, false);
+    if (fd >= 0)
+        log->io.read_ahead(log->io.ctx, fd, off % log->file_size, n < left ? n : left);
+}
+
 int64_t commit_log_data_end(struct commit_log *log, uint64_t off)
 {
     owner_assert(&log->owner);

@@ -74,6 +74,8 @@ int64_t commit_log_due(const struct commit_log *log, int64_t mono_ms);
 int64_t commit_log_read(struct commit_log *log, void *to, size_t n, uint64_t phys_off, bool may_block);
 /* The same while recovering: no bound but the file's; short at its end. */
 int64_t commit_log_read_raw(struct commit_log *log, void *to, size_t n, uint64_t phys_off);
+/* While recovering: the disk may begin to read these bytes, at most to the end of their file. A hint. */
+void commit_log_read_ahead(struct commit_log *log, uint64_t phys_off, uint64_t n);
 /* While recovering: from where on, in the file of phys_off, there are only zeros (at most the file's end); or -errno. Reading ahead hides holes:
  * ask before a file is read. */
 int64_t commit_log_data_end(struct commit_log *log, uint64_t phys_off);

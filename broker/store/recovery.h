@@ -14,6 +14,7 @@ struct log_reader { /* goes through records in the order of the log; zero it, th
     bool check_crc;
     uint8_t *buf;         /* bytes [buf_off, buf_off + buf_n) of one file */
     uint64_t buf_off, data_end; /* from data_end on, the file of buf_off holds only zeros */
+    uint64_t ahead;       /* up to here the disk was told to read */
     size_t buf_n, cap;
 };
 enum mq_err log_reader_begin(struct log_reader *r, struct commit_log *log, uint64_t from, uint64_t limit, bool check_crc, struct fault *why);

@@ -25,6 +25,7 @@ struct store_io {
     void (*close)(void *ctx, int fd);
     int64_t (*pread)(void *ctx, int fd, void *to, size_t n, uint64_t off);        /* bytes; short only at the end of the file */
     int64_t (*pread_nowait)(void *ctx, int fd, void *to, size_t n, uint64_t off); /* -EAGAIN: not all of it is in memory */
+    void (*read_ahead)(void *ctx, int fd, uint64_t off, uint64_t n); /* starts reading into the page cache; a hint. May be NULL */
     /* The place >= from from where on are zeros, known without reading: holes; the size when unknown. May be NULL. */
     int64_t (*data_end)(void *ctx, int fd, uint64_t from);
     int64_t (*pwrite)(void *ctx, int fd, const void *from, size_t n, uint64_t off); /* n, or an error: short writes are continued */

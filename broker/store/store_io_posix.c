@@ -205,6 +205,12 @@ static int disk_set_size(void *ctx, int fd, uint64_t size, bool allocate)
     return r;
 }
 
+static void disk_read_ahead(void *ctx, int fd, uint64_t off, uint64_t n)
+{
+    (void)ctx;
+    (void)posix_fadvise(fd, (off_t)off, (off_t)n, POSIX_FADV_WILLNEED);
+}
+
 static void disk_write_behind(void *ctx, int fd, uint64_t off, uint64_t n)
 {
     (void)ctx;
@@ -426,9 +432,9 @@ enum mq_err store_io_posix_init(const char *root, struct store_io *out, struct f
     pthread_once(&once, catch_bus_errors);
     d->root = fd;
     *out = (struct store_io){.ctx = d, .open = disk_open, .close = disk_close, .pread = disk_pread, .pread_nowait = disk_pread_nowait,
-                             .data_end = disk_data_end, .pwrite = disk_pwrite, .datasync = disk_datasync, .sync_all = disk_sync_all,
-                             .set_size = disk_set_size, .write_behind = disk_write_behind, .rename = disk_rename, .unlink = disk_unlink,
-                             .rmdir = disk_rmdir, .mkdir = disk_mkdir, .sync_dir = disk_sync_dir, .list = disk_list, .stat = disk_stat,
+                             .read_ahead = disk_read_ahead, .data_end = disk_data_end, .pwrite = disk_pwrite, .datasync = disk_datasync,
+                             .sync_all = disk_sync_all, .set_size = disk_set_size, .write_behind = disk_write_behind, .rename = disk_rename,
+                             .unlink = disk_unlink, .rmdir = disk_rmdir, .mkdir = disk_mkdir, .sync_dir = disk_sync_dir, .list = disk_list, .stat = disk_stat,
                              .map = disk_map, .unmap = disk_unmap, .in_memory = disk_in_memory, .copy = disk_copy, .lock = disk_lock, .room = disk_room};
     return MQ_OK;
 }

@@ -319,3 +319,61 @@ Test(store_reopen, an_empty_directory_opens_and_closes)
     put_numbers(0, 1);
     expect_numbers(1);
 }
+
+/* ---- reading ahead ---- */
+
+enum { DATA_END = 1024 };
+static struct {
+    uint64_t from, to; /* what the disk was told to read, of the first file */
+    unsigned calls;
+    int fd;
+    bool gap;
+} ahead;
+
+static void on_read_ahead(void *ctx, int fd, uint64_t off, uint64_t n)
+{
+    (void)ctx;
+    if (ahead.calls > 0 && fd != ahead.fd)
+        return;
+    ahead.fd = fd;
+    ahead.gap = ahead.gap || (ahead.calls > 0 && off != ahead.to);
+    ahead.from = ahead.calls++ == 0 ? off : ahead.from;
+    ahead.to = off + n;
+}
+static int64_t data_end_at(void *ctx, int fd, uint64_t from) { return (void)ctx, (void)fd, (void)from, DATA_END; }
+
+Test(store_reopen, a_recovery_tells_the_disk_what_it_will_read_once_and_no_hole)
+{
+    rig_must_open(&rig);
+    for (int i = 0; i < 3; i++)
+        rig_put(&rig, "t", 0, "body");
+    rig_kill(&rig);
+    rig.io.read_ahead = on_read_ahead;
+    rig.io.data_end = data_end_at;
+    rig_must_open(&rig);
+    cr_expect_str_eq(body_at(2), "body");
+    cr_expect_eq(ahead.calls, 1, "%u", ahead.calls);
+    cr_expect_eq(ahead.from, 0);
+    cr_expect_eq(ahead.to, DATA_END, "%lu", (unsigned long)ahead.to);
+    rig_kill(&rig);
+
+    /* a file longer than what one hint names: all of it, piece by piece, before the end */
+    rig.io.data_end = NULL;
+    rig.cfg.commit_log_dir = "large";
+    rig.cfg.commit_log_file_size = 24 << 20;
+    rig.cfg.max_message_size = 4 << 20;
+    rig_must_open(&rig);
+    char *body = calloc(1, 3 << 20);
+    memset(body, 'x', (3 << 20) - 1);
+    for (int i = 0; i < 7; i++)
+        rig_put(&rig, "t", 1, body);
+    free(body);
+    rig_kill(&rig);
+    memset(&ahead, 0, sizeof ahead);
+    rig_must_open(&rig);
+    cr_expect_gt(ahead.calls, 1);
+    cr_expect_not(ahead.gap);
+    cr_expect_eq(ahead.from, 0);
+    cr_expect_eq(ahead.to, 24 << 20, "%lu", (unsigned long)ahead.to);
+    rig_close(&rig);
+}
