@@ -136,6 +136,8 @@ fuzz: $(FUZZ:%=build/fuzz/fuzz-%) ## every tests/fuzz/NAME.c under clang's libFu
 endif
 bench: all $(LOADGEN) ## the broker's speed on this machine: SECONDS=3 a workload, ONLY="name ..." (docs/performance.md)
 	@sh tests/bench/run $(OUT)
+bench-recovery: all $(LOADGEN) ## how fast a start after kill -9 reads the log, against the disk: GIB=2, ROUNDS=3, DIR=where
+	@sh tests/bench/recovery $(OUT)
 bench-namesrv: all ## the name server's: APACHE_HOME=DIR in turn with Apache's, SPREAD=0 with all topics on all brokers
 	@sh tests/bench/namesrv $(OUT)
 bench-against: all ## end to end beside Apache's broker: APACHE_HOME=folder with lib/*.jar, see the head of tests/bench/against
@@ -197,5 +199,5 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile
 clean: ## removes all builds
 	rm -rf build
-.PHONY: all examples tests check check-slow bench bench-against bench-loops bench-namesrv fuzz compat format analyze install help clean
+.PHONY: all examples tests check check-slow bench bench-against bench-loops bench-namesrv bench-recovery fuzz compat format analyze install help clean
 .DEFAULT_GOAL := all
