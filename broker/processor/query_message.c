@@ -37,7 +37,7 @@ static enum handled by_key(void *ctx, const struct request *rq, struct reply *ou
     if (max > c->config->max_msgs_batch)
         max = c->config->max_msgs_batch;
     enum mq_err err = max > 0 ? message_store_query(c->store, topic, key, (uint32_t)max, begin, end, &out->body, &found) : MQ_ENOTFOUND;
-    if (err != MQ_OK && err != MQ_ENOTFOUND)
+    if (err != MQ_OK && err != MQ_ENOTFOUND && found.n_msgs == 0) /* else what was found, as Apache does; the store's log has the rest */
         return reply_refuse(out, RES_SYSTEM_ERROR, "query by key: %s", mq_err_words(err));
     cut_to_frame(&out->body);
     if (out->body.n == 0)

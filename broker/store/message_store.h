@@ -151,7 +151,8 @@ int64_t message_store_offset_by_time(struct message_store *s, struct slice topic
 int64_t message_store_time_of(struct message_store *s, struct slice topic, int32_t queue_id, int64_t queue_off); /* store_ms, -1 when absent */
 int64_t message_store_phys_of(struct message_store *s, struct slice topic, int32_t queue_id, int64_t queue_off); /* place, -1 when absent */
 
-/* By key (a token of KEYS, or the UNIQ_KEY), newest first, at most max; records appended to body. Waits for the index to catch up. */
+/* By key (a token of KEYS, or the UNIQ_KEY), newest first, at most max; records appended to body. Waits for the index to catch up.
+ * MQ_EIO: something was passed over that cannot be read (logged); MQ_ENOMEM: it ended early. With both, what was found is there, and counts. */
 struct query_result {
     uint32_t n_msgs;
     int64_t index_last_ms, index_last_phys_off;

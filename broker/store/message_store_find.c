@@ -194,22 +194,24 @@ enum mq_err message_store_query(struct message_store *s, struct slice topic, str
         return MQ_OK;
     enum mq_err err = msg_index_find(s->index, topic, key, max < QUERY_MAX ? max : QUERY_MAX, begin_ms, end_ms, places, &n, &out->index_last_ms,
                                      &out->index_last_phys_off);
-    if (err != MQ_OK)
-        return err;
-    for (uint32_t i = 0; i < n; i++) { /* the index holds hashes only, and places that may be gone */
+    for (uint32_t i = 0; i < n && err != MQ_ENOMEM; i++) { /* the index holds hashes only, and places that may be gone */
         size_t before = body->n;
         struct message m;
-        err = store_read_record(s, places[i], 0, true, body, NULL);
-        if (err == MQ_ENOTFOUND)
+        enum mq_err got = store_read_record(s, places[i], 0, true, body, NULL);
+        if (got == MQ_ENOTFOUND)
             continue;
-        if (err != MQ_OK)
-            return err;
+        if (got != MQ_OK) {
+            err = got;
+            if (log_ok_now(&s->read_log_ms, 10000))
+                log_warn("store", "query passes over a record place=%" PRId64 " why=%s", places[i], mq_err_words(got));
+            continue;
+        }
         if (message_decode(slice_make(body->p + before, body->n - before), false, &m) == MQ_OK && slice_eq(m.topic, topic) && has_key(&m, key))
             out->n_msgs++;
         else
             body->n = before;
     }
-    return MQ_OK;
+    return err;
 }
 
 /* ---- warming ---- */

@@ -1,4 +1,5 @@
 /* offsets.c - 14 and 15, 29 to 32, 12 and 33: how far, since when, and which message. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -149,6 +150,29 @@ Test(queue_offsets, messages_are_found_by_each_of_their_keys)
     a = by_key("T", "u1", "1", 0, INT64_MAX, "true");
     cr_assert_eq(kit_records(a, m, 4), 1);
     EXPECT_TEXT(m[0].body, "one");
+}
+
+/* Each read of a query fails in its turn, then all of them. */
+Test(queue_offsets, a_query_answers_what_it_can_read_or_says_that_it_cannot)
+{
+    struct message m[4];
+    bool failed = true;
+    unsigned partly = 0;
+    kit_put("T", 0, "one", "KEYS\001k");
+    kit_put("T", 0, "two", "KEYS\001k");
+    for (uint64_t i = 1; failed; i++) {
+        fake_disk_fail(k.disk, FAKE_PREAD, i, -EIO, false);
+        const struct answer *a = by_key("T", "k", "32", 0, INT64_MAX, NULL);
+        failed = fake_disk_did_fail(k.disk);
+        ASSERT_CODE(a, RES_SUCCESS);
+        cr_assert_eq(kit_records(a, m, 4), failed ? 1 : 2, "read %d", (int)i);
+        partly += failed;
+    }
+    cr_expect_geq(partly, 2);
+    fake_disk_fail(k.disk, FAKE_PREAD, 1, -EIO, true);
+    const struct answer *a = by_key("T", "k", "32", 0, INT64_MAX, NULL);
+    EXPECT_CODE(a, RES_SYSTEM_ERROR);
+    EXPECT_WORDS(a, "query by key");
 }
 
 Test(queue_offsets, a_key_that_is_not_there_is_not_found_with_the_index_place)

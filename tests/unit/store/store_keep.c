@@ -1,5 +1,6 @@
 /* store_keep.c - how long messages stay, and finding them by key, through the store's door. */
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -65,6 +66,34 @@ Test(store_keep, messages_are_found_by_each_of_their_keys_at_once_and_after_any_
             rig_close(&rig);
         rig_must_open(&rig);
     }
+}
+
+Test(store_keep, a_query_gives_what_it_found_although_a_read_fails)
+{
+    uint32_t least = 2, n = 0;
+    rig_must_open(&rig);
+    put_with_key(0, "\2KEYS\1both");
+    put_with_key(1, "\2KEYS\1both");
+    for (uint64_t at = 1; n < 2; at++) { /* this read fails, and all after it */
+        struct buf b = {0};
+        struct query_result r;
+        rig.fail_op = RIG_PREAD;
+        rig.fail_in = at;
+        rig.fail_err = -EIO;
+        enum mq_err err = message_store_query(rig.store, T, SLICE_LIT("both"), 8, 0, INT64_MAX, &b, &r);
+        struct message m;
+        for (n = 0; b.n > 0 && message_decode(slice_from(buf_view(&b), 0), true, &m) == MQ_OK; n++) {
+            cr_assert_eq(m.queue_off, 1 - (int64_t)n);
+            memmove(b.p, b.p + m.size, b.n - m.size);
+            b.n -= m.size;
+        }
+        cr_assert(n == r.n_msgs && b.n == 0);
+        cr_assert_eq(err, n < 2 ? MQ_EIO : MQ_OK, "read %d", (int)at);
+        least = at == 1 ? n : least;
+        buf_free(&b);
+        cr_assert_lt(at, 20);
+    }
+    cr_expect_eq(least, 0, "the first read is of the newest");
 }
 
 Test(store_keep, expired_files_go_with_their_queue_units_and_the_last_stays)
