@@ -199,7 +199,7 @@ enum mq_err message_store_open(const struct store_config *cfg, const struct stor
         s->listener = *listener;
     s->lock_fd = -1;
     s->inline_works = true;
-    s->mono_ms = s->queues_thorough_ms = s->queues_flushed_ms = s->checkpoint_at_ms = mono_ms;
+    s->mono_ms = s->queues_flushed_ms = s->checkpoint_at_ms = mono_ms;
     s->last_ms = 0;
     owner_take(&s->owner);
     store_checkpoint_init(s);

@@ -42,40 +42,26 @@ static void on_round(void *arg, enum mq_err err, const struct fault *why)
 {
     struct message_store *s = arg;
     char text[300];
-    if (err == MQ_OK && s->round_thorough) {
+    if (err == MQ_OK) {
         s->checkpoint.queues_ms = s->round_ms;
         s->checkpoint.queues_off = s->round_off;
-    }
-    if (err == MQ_EFULL && s->queues_full.err == MQ_OK)
+    } else if (err == MQ_EFULL && s->queues_full.err == MQ_OK)
         log_error("store", "no room for queues, sends are refused why=%s", fault_text(why, text, sizeof text));
-    else if (err != MQ_OK && err != MQ_EFULL && err != MQ_EAGAIN) /* AGAIN: some queue's files were not at hand, the next round has it */
+    else if (err != MQ_EFULL && err != MQ_EAGAIN) /* AGAIN: some queue's files were not at hand, the next round has it */
         store_fail(s, why);
     if (err != MQ_EFULL && s->queues_full.err != MQ_OK && s->failed.err == MQ_OK)
         log_info("store", "there is room for queues, sends are taken again");
     s->queues_full = err == MQ_EFULL ? *why : (struct fault){0};
 }
 
-/* A thousand queues with a message a second each are a thousand files: they wait, until it is time, or until a recovery, which would fill
- * them again from the log, would have much to read. */
-static bool thorough_due(const struct message_store *s, int64_t mono_ms)
-{
-    uint64_t since = s->checkpoint.queues_off > 0 ? (uint64_t)s->checkpoint.queues_off : commit_log_min(s->log);
-    return mono_ms - s->queues_thorough_ms >= s->cfg.flush_queue_thorough_ms || commit_log_written(s->log) - since >= QUEUES_BEHIND_MAX ||
-           consume_queues_waiting(s->queues) > QUEUES_WAITING_EARLY;
-}
-
 void store_flush_queues(struct message_store *s, int64_t mono_ms)
 {
     if (s->failed.err != MQ_OK || consume_queues_flushing(s->queues))
         return;
-    bool thorough = thorough_due(s, mono_ms);
-    struct store_work *w = consume_queues_flush_job(s->queues, thorough ? 0 : s->cfg.flush_queue_least_bytes, on_round, s);
+    struct store_work *w = consume_queues_flush_job(s->queues, 0, on_round, s);
     s->queues_flushed_ms = mono_ms;
-    if (thorough)
-        s->queues_thorough_ms = mono_ms;
     if (w == NULL)
         return;
-    s->round_thorough = thorough;
     /* units of records that this turn has not written yet are not in the round: what vouches is the last one written */
     s->round_ms = s->n_pending > 0 ? s->checkpoint.queues_ms : s->last_ms;
     s->round_off = s->n_pending > 0 ? s->checkpoint.queues_off : (int64_t)commit_log_written(s->log);

@@ -17,7 +17,6 @@
 #define SCHEDULE_TOPIC "SCHEDULE_TOPIC_XXXX"
 enum {
     QUEUES_WAITING_EARLY = 16 << 20, /* bytes of units in memory: start a round before its time */
-    QUEUES_BEHIND_MAX = 256 << 20,   /* bytes of the log that a recovery would read to fill queues again: a thorough round before its time */
     QUEUES_WAITING_MAX = 256 << 20,  /* no more puts until a round has ended */
     CATCH_UP_TOLD = 1 << 20,         /* less is not worth a line in the log */
     CLOCK_BACK_MAX_MS = 600000,      /* a step back of the clock that store times do not follow */
@@ -63,8 +62,6 @@ struct message_store {
     int64_t last_ms;                /* store time of the newest record */
     int64_t mono_ms;                /* of the latest turn or tick */
     /* ---- chores ---- */
-    int64_t queues_thorough_ms;     /* when the last thorough round began */
-    bool round_thorough;
     int64_t queues_flushed_ms, round_ms, round_off; /* when the last round began; last_ms, and the end of what is written, then */
     int64_t checkpoint_at_ms;
     struct checkpoint checkpoint, checkpoint_written;

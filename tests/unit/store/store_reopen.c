@@ -90,47 +90,6 @@ Test(store_reopen, after_a_stop_in_order_all_is_there_and_counting_goes_on)
     expect_numbers(310);
 }
 
-static void later(int64_t ms)
-{
-    rig.now_ms += ms;
-    for (int i = 0; i < 3; i++) {
-        message_store_tick(rig.store, (struct store_now){rig.now_ms, rig.now_ms});
-        sim_exec_drain(&rig.exec);
-    }
-}
-
-Test(store_reopen, few_units_wait_for_a_thorough_round)
-{
-    static const char queue[] = "consumequeue/t/0/00000000000000000000";
-    rig.cfg.flush_queue_least_bytes = 20 * 5;
-    rig.cfg.flush_queue_thorough_ms = 60000;
-    rig_must_open(&rig);
-    put_numbers(0, 3);
-    later(2000);
-    cr_expect_not(there(queue), "not worth a sync");
-    rig_kill(&rig);
-    rig_must_open(&rig);
-    expect_numbers(3);
-    put_numbers(3, 4);
-    later(2000);
-    cr_expect_not(there(queue));
-    put_numbers(4, 6);
-    later(2000);
-    cr_expect(there(queue), "six are");
-    rig_kill(&rig);
-    rig_must_open(&rig);
-    expect_numbers(6);
-    rig_put(&rig, "other", 0, "x");
-    later(50000);
-    cr_expect_not(there("consumequeue/other/0/00000000000000000000"));
-    later(10000);
-    cr_expect(there("consumequeue/other/0/00000000000000000000"), "it is time");
-    put_numbers(6, 7);
-    rig_close(&rig);
-    rig_must_open(&rig);
-    expect_numbers(7);
-}
-
 Test(store_reopen, a_killed_process_loses_nothing_that_was_written)
 {
     for (int settled = 0; settled < 2; settled++) {
