@@ -97,12 +97,7 @@ check "and all are given back, too" within 10 at_most $pid 20
 stop $pid
 
 # ---- the name server ----
-free_port; ns=127.0.0.1:$port
-printf 'listenPort=%s\nbindAddress=127.0.0.1\nkvConfigPath=%s/kv.json\nserverChannelMaxIdleTimeSeconds=4\n' "$port" "$work" > "$work/ns.conf"
-"$OUT/mqnamesrv" -c "$work/ns.conf" >>"$work/ns.log" 2>&1 &
-nspid=$!
-pids="$pids $nspid"
-within 10 accepts "$port"
+namesrv serverChannelMaxIdleTimeSeconds=4
 broker known "namesrvAddr=$ns"
 raw "$addr" call 17 topic=known readQueueNums=4 writeQueueNums=4 perm=6 defaultTopic=TBW102 topicFilterType=SINGLE_TAG order=false >/dev/null
 routed() { raw "$ns" call 105 topic=known > "$work/route" 2>&1; }

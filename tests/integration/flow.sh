@@ -51,11 +51,7 @@ stop $pid; status=$?
 check "the store did not notice ($status)" [ $status = 0 ]
 
 # ---- settings that change while it runs ----
-free_port; ns=127.0.0.1:$port
-printf 'listenPort=%s\nbindAddress=127.0.0.1\nkvConfigPath=%s/kv.json\n' "$port" "$work" > "$work/ns.conf"
-"$OUT/mqnamesrv" -c "$work/ns.conf" >>"$work/ns.log" 2>&1 &
-pids="$pids $!"
-within 10 accepts "$port"
+namesrv
 broker live "namesrvAddr=$ns" configBlackList=regionId
 raw "$addr" call 17 topic=t readQueueNums=4 writeQueueNums=4 perm=6 defaultTopic=TBW102 topicFilterType=SINGLE_TAG order=false >/dev/null
 set_to() { raw "$addr" call 25 -b "$1" > "$work/set" 2>&1; }

@@ -3,13 +3,7 @@
 . "$(dirname "$0")/lib.inc"
 
 # ---- with a name server ----
-free_port; ns=127.0.0.1:$port
-echo "listenPort=$port" > "$work/ns.conf"
-echo "bindAddress=127.0.0.1" >> "$work/ns.conf"
-echo "kvConfigPath=$work/kv.json" >> "$work/ns.conf"
-"$OUT/mqnamesrv" -c "$work/ns.conf" >>"$work/ns.log" 2>&1 &
-pids="$pids $!"
-within 10 accepts "$port"
+namesrv
 
 # The best of five: the figure is about the broker, not about what else the machine does just now.
 took=999999999

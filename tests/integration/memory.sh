@@ -76,13 +76,8 @@ check "and a message sent is taken" sends again 100
 stop $pid
 
 # ---- the name server ----
-free_port; addr=127.0.0.1:$port
-printf 'listenPort=%s\nbindAddress=127.0.0.1\nkvConfigPath=%s/kv.json\nmemoryLimit=16m\n' "$port" "$work" > "$work/ns.conf"
-"$OUT/mqnamesrv" -c "$work/ns.conf" >>"$work/ns.log" 2>&1 &
-nspid=$!
-pids="$pids $nspid"
-within 10 accepts "$port"
-LIMIT=16
+namesrv memoryLimit=16m
+LIMIT=16 addr=$ns
 "$OUT/tests/badpeer" "$addr" brokers 2000 200 > "$work/brokers" 2>&1
 check "2,000 brokers with 200 topics each: the first ones are registered" says "$work/brokers" '^made [1-9]'
 check "the others are refused in words" says "$work/brokers" 'memoryLimit reached: '

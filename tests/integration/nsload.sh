@@ -3,12 +3,8 @@
 . "$(dirname "$0")/lib.inc"
 
 "${CC:-cc}" -O1 -Wall -Wextra -Werror -o "$work/nsload" "$(dirname "$0")/../bench/nsload.c" -lz || exit 1
-free_port
-printf '%s\n' "listenPort=$port" bindAddress=127.0.0.1 "kvConfigPath=$work/kv.json" "configStorePath=$work/saved" > "$work/ns.conf"
-"$OUT/mqnamesrv" -c "$work/ns.conf" > "$work/ns.log" 2>&1 &
-pid=$!
-pids="$pids $pid"
-within 20 answers $pid $port || exit 1
+namesrv || exit 1
+pid=$nspid
 
 few="-p $port -P $pid -R 2 -c 3 -w 4 -d 0.2 -r 500 -g 50 -C 5"
 # shellcheck disable=SC2086

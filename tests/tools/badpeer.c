@@ -163,35 +163,48 @@ static int32_t ask(int fd, const struct command *cmd, char remark[256]) /* the a
     return ok ? answer.code : -1;
 }
 
-static int tell(int made, int n, const char *first)
+struct tally { /* of requests of one kind */
+    int made;
+    char first[256]; /* words of the first refusal */
+};
+
+static bool ask_and_count(int fd, const struct command *cmd, struct tally *t) /* false: no answer */
 {
-    printf("made %d of %d\n%s\n", made, n, first);
+    char remark[256];
+    int32_t code = ask(fd, cmd, remark);
+    t->made += code == 0;
+    if (code > 0 && t->first[0] == 0)
+        memcpy(t->first, remark, sizeof t->first);
+    return code >= 0;
+}
+
+static int tell(const struct tally *t, int n)
+{
+    printf("made %d of %d\n%s\n", t->made, n, t->first);
     return 0;
 }
 
 static int do_topics(int n)
 {
-    char first[256] = "", remark[256], name[64];
-    int fd = dial(), made = 0;
+    struct tally t = {0};
+    char name[64];
+    int fd = dial();
     for (int i = 0; i < n; i++) {
         snprintf(name, sizeof name, "topic-of-the-flood-%d", i);
         const struct ext_field ext[] = {{SLICE_LIT("topic"), slice_str(name)}, {SLICE_LIT("readQueueNums"), SLICE_LIT("4")},
                                         {SLICE_LIT("writeQueueNums"), SLICE_LIT("4")}, {SLICE_LIT("perm"), SLICE_LIT("6")}};
         const struct command cmd = {.code = REQ_UPDATE_AND_CREATE_TOPIC, .version = MQ_VERSION_4_9_8, .opaque = i, .ext = ext, .n_ext = 4};
-        int32_t code = ask(fd, &cmd, remark);
-        if (code < 0)
+        if (!ask_and_count(fd, &cmd, &t))
             return 3;
-        made += code == 0;
-        if (code != 0 && first[0] == 0)
-            memcpy(first, remark, sizeof first);
     }
-    return tell(made, n, first);
+    return tell(&t, n);
 }
 
 static int do_brokers(int n, int topics)
 {
-    char first[256] = "", remark[256], name[64], addr[64];
-    int fd = dial(), made = 0;
+    struct tally tally = {0};
+    char name[64], addr[64];
+    int fd = dial();
     for (int i = 0; i < n; i++) {
         struct buf body = {0};
         buf_str(&body, "{\"topicConfigSerializeWrapper\":{\"dataVersion\":{\"timestamp\":1,\"counter\":1},\"topicConfigTable\":{");
@@ -204,15 +217,12 @@ static int do_brokers(int n, int topics)
                                         {SLICE_LIT("clusterName"), SLICE_LIT("C")}, {SLICE_LIT("haServerAddr"), SLICE_LIT("")},
                                         {SLICE_LIT("brokerId"), SLICE_LIT("0")}};
         const struct command cmd = {.code = REQ_REGISTER_BROKER, .version = MQ_VERSION_4_9_8, .opaque = i, .ext = ext, .n_ext = 5, .body = buf_view(&body)};
-        int32_t code = ask(fd, &cmd, remark);
+        bool answered = ask_and_count(fd, &cmd, &tally);
         buf_free(&body);
-        if (code < 0)
+        if (!answered)
             return 3;
-        made += code == 0;
-        if (code != 0 && first[0] == 0)
-            memcpy(first, remark, sizeof first);
     }
-    return tell(made, n, first);
+    return tell(&tally, n);
 }
 
 /* ---- who sends anything ---- */
