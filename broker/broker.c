@@ -57,8 +57,7 @@ static void address_text(const char *ip, int32_t port, char *out, size_t n)
 static enum mq_err identity_open(struct broker *b, struct fault *why)
 {
     const struct broker_config *c = &b->config;
-    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    b->core.memory_bytes = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
+    b->core.memory_bytes = budget_physical_bytes();
     b->core.boot_ms = clock_wall_ms();
     b->core.boot_mono_ms = clock_mono_ms();
     b->budget.limit = budget_limit(c->memory_limit);

@@ -3,6 +3,7 @@
  * on a developer's desk: too many is our own bug. */
 #include "broker/processor/context.h"
 #include <assert.h>
+#include "broker/metadata/groups.h"
 #include "common/protocol/codes.h"
 
 bool context_short_of_memory(struct broker_context *c, enum budget_level level, const char *what, struct reply *out)
@@ -13,6 +14,11 @@ bool context_short_of_memory(struct broker_context *c, enum budget_level level, 
     reply_refuse(out, RES_SYSTEM_BUSY, "%s refused, %s", what, budget_words(c->budget, words));
     budget_say(c->budget, "broker", what);
     return true;
+}
+
+bool context_no_room_for_group(struct broker_context *c, struct slice group, struct reply *out)
+{
+    return groups_find(c->groups, group) == NULL && context_short_of_memory(c, BUDGET_NO_GROWTH, "a new group is", out);
 }
 
 void routes_add(struct route_sink *sink, int32_t code, request_fn *fn, struct broker_context *ctx)

@@ -61,6 +61,9 @@ static inline uint32_t context_random(struct broker_context *c) /* xorshift: spr
  * producer tries another broker, a consumer comes back later. `what` is for the log: "a new topic is". */
 bool context_short_of_memory(struct broker_context *c, enum budget_level level, const char *what, struct reply *out);
 
+/* True: the group does not exist, and memory is too short for a new one; `out` says so. */
+bool context_no_room_for_group(struct broker_context *c, struct slice group, struct reply *out);
+
 /* Each file of this folder adds its rows; broker.c hands them to the server. fn's ctx is the broker_context. */
 struct route_sink {
     struct request_route *rows;

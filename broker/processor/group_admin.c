@@ -22,9 +22,7 @@ static enum handled put(void *ctx, const struct request *rq, struct reply *out)
         return reply_refuse(out, RES_SYSTEM_ERROR, "body: %s", why.what);
     if (!groups_from_json(root, &name, &want, words))
         reply_refuse(out, RES_SYSTEM_ERROR, "body: %s", words);
-    else if (admin_group_name(name, out) &&
-             (groups_find(c->groups, name) != NULL || !context_short_of_memory(c, BUDGET_NO_GROWTH, "a new group is", out)) &&
-             groups_put(c->groups, &want, name, rq->now_ms) == NULL)
+    else if (admin_group_name(name, out) && !context_no_room_for_group(c, name, out) && groups_put(c->groups, &want, name, rq->now_ms) == NULL)
         reply_refuse(out, RES_SYSTEM_ERROR, "out of memory");
     json_decref(root);
     return HANDLED_NOW;
@@ -243,7 +241,7 @@ static enum handled one(void *ctx, const struct request *rq, struct reply *out)
     struct slice group = field_str(&f, "group");
     if (f.bad[0])
         return admin_bad_field(&f, out);
-    if (groups_find(c->groups, group) == NULL && context_short_of_memory(c, BUDGET_NO_GROWTH, "a new group is", out))
+    if (context_no_room_for_group(c, group, out))
         return HANDLED_NOW;
     const struct group_config *g = groups_find_or_create(c->groups, group, rq->now_ms);
     if (g == NULL)

@@ -110,7 +110,7 @@ static bool group_check(struct run *r)
         reply_refuse(r->out, RES_NO_PERMISSION, "the broker[%s] pulling message is forbidden", r->c->config->broker_ip1);
         return false;
     }
-    if (groups_find(r->c->groups, p->group) == NULL && context_short_of_memory(r->c, BUDGET_NO_GROWTH, "a new group is", r->out))
+    if (context_no_room_for_group(r->c, p->group, r->out))
         return false;
     r->group = groups_find_or_create(r->c->groups, p->group, r->now_ms);
     if (r->group == NULL) {

@@ -188,7 +188,7 @@ static bool retry_or_dead(struct sending *s, struct reply *out)
     if (!slice_starts(s->h.topic, RETRY_PREFIX))
         return true;
     struct slice group = slice_from(s->h.topic, sizeof RETRY_PREFIX - 1);
-    if (groups_find(c->groups, group) == NULL && context_short_of_memory(c, BUDGET_NO_GROWTH, "a new group is", out))
+    if (context_no_room_for_group(c, group, out))
         return false;
     const struct group_config *g = groups_find_or_create(c->groups, group, s->rq->now_ms);
     if (g == NULL) {

@@ -231,11 +231,12 @@ uint64_t recovery_start(struct commit_log *log, bool clean, const struct checkpo
 
 /* ---- what lies behind the end ---- */
 
+/* By the checkpoint's places, not by its times. */
+static bool is_safe_place(const struct checkpoint *safe, uint64_t at) { return safe != NULL && safe->log_off >= 0 && at < (uint64_t)safe->log_off; }
+
 static bool vouched_for(const struct checkpoint *safe, uint64_t at, int64_t ms)
 {
-    if (safe == NULL)
-        return true;
-    return safe->log_off >= 0 ? at < (uint64_t)safe->log_off : ms < safe->log_ms;
+    return safe == NULL || (safe->log_off >= 0 ? is_safe_place(safe, at) : ms < safe->log_ms);
 }
 
 struct behind {
@@ -265,7 +266,7 @@ static bool find_record(struct log_reader *r, uint64_t at, size_t n, int64_t las
             continue;
         if (record_at(r, start, size, &m, &ignored) != MQ_OK)
             continue;
-        if (m.store_ms < last_ms && !(safe != NULL && safe->log_off >= 0 && start < (uint64_t)safe->log_off))
+        if (m.store_ms < last_ms && !is_safe_place(safe, start))
             continue;
         b->record = true;
         b->record_at = start;

@@ -29,11 +29,16 @@ static uint64_t least(uint64_t known, const char *path)
     return n > 0 && n < known ? n : known;
 }
 
+uint64_t budget_physical_bytes(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    return pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
+}
+
 uint64_t budget_machine_bytes(const char *root)
 {
     char path[1200], group[512];
-    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    uint64_t n = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : UINT64_MAX;
+    uint64_t physical = budget_physical_bytes(), n = physical > 0 ? physical : UINT64_MAX;
     snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
     if (read_line(path, "0::/", group, sizeof group)) {
         char *own = group + 3;

@@ -34,6 +34,7 @@ static inline uint64_t budget_excess(uint64_t used, uint64_t limit) { return lim
 
 /* The limit of a configured value: 0 stands for half of the memory that this process may use. */
 uint64_t budget_limit(int64_t configured);
+uint64_t budget_physical_bytes(void); /* the machine's memory; 0: not known */
 /* The machine's memory, or what the control groups of this process allow, if less. root: "", or a folder that stands for / in tests. */
 uint64_t budget_machine_bytes(const char *root);
 enum { BUDGET_WORDS = 96 };

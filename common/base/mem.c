@@ -68,6 +68,8 @@ void *mem_realloc(void *p, size_t n)
 
 void mem_free(void *p)
 {
+    if (p == NULL)
+        return;
     count(-(int64_t)malloc_usable_size(p));
     free(p);
 }
