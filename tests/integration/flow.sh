@@ -42,9 +42,9 @@ within 10 grep -q '^ok' "$work/sent.x" # it is connected
 holder=$!
 pids="$pids $holder"
 within 10 grep -q held "$work/held"
+check "the log says so" within 10 grep -q 'WARN server accepting pauses' "$work/few.log"
 wait $sender
 check "who was there is served while accepting pauses" [ "$(grep -c '^ok' "$work/sent.x")" = "$n" ]
-check "the log says so" grep -q 'WARN server accepting pauses' "$work/few.log"
 kill $holder; wait $holder 2>/dev/null
 check "and who comes later, when others have gone" within 5 raw "$addr" call 28
 stop $pid; status=$?
