@@ -80,6 +80,7 @@ struct ack *ack_queue_add(struct ack_queue *q, enum ack_until until, uint64_t en
     a->deadline_ms = INT64_MAX;
     a->queue_id = a->ok_code = a->late_code = 0;
     a->queue_off = a->phys_off = 0;
+    a->bare = false;
     a->ids = a->long_id = NULL;
     a->n_id = 0;
     return a;
@@ -116,7 +117,8 @@ static void answer_head(struct ack_queue *q, struct ring *r, int32_t code)
 {
     reply_clear(&q->reply);
     q->reply.code = code;
-    ack_fill(ring_at(r, 0), &q->setup, &q->reply);
+    if (!ring_at(r, 0)->bare)
+        ack_fill(ring_at(r, 0), &q->setup, &q->reply);
     finish_head(q, r);
 }
 

@@ -17,6 +17,7 @@ struct ack { /* one answer in waiting: filled in by who sends, after ack_queue_a
     int64_t deadline_ms;   /* monotonic; ACK_FLUSHED only: then it is answered with late_code */
     int32_t queue_id, ok_code, late_code; /* ok_code: SUCCESS, or SLAVE_NOT_AVAILABLE of a master that has no slave */
     int64_t queue_off, phys_off;          /* of the (first) message */
+    bool bare;             /* the answer is its code alone: not to a send, but to 36 or 37 */
     char *ids;             /* of a batch: message ids, comma-joined; yours until it is answered, made with mem_alloc(); NULL: from phys_off */
     char *long_id;         /* transaction id longer than id[]; made with mem_alloc(), NUL-terminated */
     uint8_t n_id;

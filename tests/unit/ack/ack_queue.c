@@ -64,6 +64,17 @@ Test(ack_queue, an_answer_has_what_clients_read)
     cr_assert(out_of[0].code == 0 && out_of[0].remark[0] == '\0');
 }
 
+Test(ack_queue, a_bare_answer_is_its_code_alone)
+{
+    struct ack *a = add(ACK_WRITTEN, 100, 1);
+    a->bare = true;
+    a->phys_off = 5;
+    add(ACK_WRITTEN, 100, 2); /* in a place of its own: bare no longer */
+    ack_queue_reached(q, ACK_WRITTEN, 100);
+    cr_assert_str_eq(out_of[0].ext, "");
+    cr_assert(out_of[0].code == RES_SUCCESS && out_of[1].ext[0] != '\0');
+}
+
 Test(ack_queue, ids_of_a_batch_and_transaction_ids_of_both_lengths_are_told)
 {
     static const char long_id[] = "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789";
