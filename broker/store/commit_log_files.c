@@ -256,7 +256,7 @@ enum mq_err commit_log_open(const struct commit_log_config *cfg, const struct st
     log->unflushed_max = cfg->unflushed_max ? cfg->unflushed_max : LOG_UNFLUSHED_MAX;
     log->flush_early = log->unflushed_max / 4 < LOG_FLUSH_EARLY ? log->unflushed_max / 4 : LOG_FLUSH_EARLY;
     log->written_ms = log->flushed_ms = -1;
-    log_map_init(&log->map, &log->io, log->file_size);
+    log_map_init(&log->map, &log->io, exec, log->file_size);
     log->flush.log = log;
     list_init(&log->flush.work.node);
     pthread_mutex_init(&log->zero_lock, NULL);

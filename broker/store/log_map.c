@@ -9,20 +9,24 @@
  *   it looks like memory             a few windows of fixed size, unmapped when nobody reads them. Their pages are the page cache's, which the
  *                                    kernel takes back when it needs them.
  *   a deleted file keeps its blocks  log_map_drop() comes before the unlinking.
+ *   unmapping takes its time         4,096 pages are let go one by one, 0.6 ms a window: a consumer that reads old files at the disk's speed
+ *                                    uses up many windows a second. So a reader thread does it; the core goes on.
  * Writing goes by pwrite: both see the same page cache.
  *   I1  what is copied are the bytes of the file at that offset.            (test: unit/store log_map)
- *   I2  a window never reaches beyond its file's end.                       (test: unit/store log_map) */
+ *   I2  a window never reaches beyond its file's end.                       (test: unit/store log_map)
+ *   I3  what was mapped is unmapped exactly once, and nobody copies from it afterwards.   (test: unit/store log_map) */
 #include "broker/store/log_map.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
 
+#include "common/base/list.h"
 #include "common/base/mem.h"
 
-void log_map_init(struct log_map *m, const struct store_io *io, uint64_t file_size)
+void log_map_init(struct log_map *m, const struct store_io *io, const struct store_exec *exec, uint64_t file_size)
 {
-    *m = (struct log_map){.io = io, .file_size = file_size};
+    *m = (struct log_map){.io = io, .exec = exec, .file_size = file_size};
 }
 
 /* Windows are counted from the start of their file. */
@@ -34,6 +38,35 @@ static void unmap(struct log_map *m, struct log_window *w)
         return;
     m->io->unmap(m->io->ctx, w->p, w->n);
     w->p = NULL;
+}
+
+struct unmapping { /* a window on its way out: nobody finds it any more */
+    struct store_work work;
+    const struct store_io *io;
+    const uint8_t *p;
+    size_t n;
+};
+
+static void unmapping_run(struct store_work *work)
+{
+    struct unmapping *u = CONTAINER_OF(work, struct unmapping, work);
+    u->io->unmap(u->io->ctx, u->p, u->n);
+}
+
+static void unmapping_done(struct store_work *work) { mem_free(CONTAINER_OF(work, struct unmapping, work)); }
+
+/* Elsewhere and later; without memory for that, here and now. */
+static void unmap_aside(struct log_map *m, struct log_window *w)
+{
+    struct unmapping *u = m->exec && w->p ? mem_alloc(sizeof *u) : NULL;
+    if (u == NULL) {
+        unmap(m, w);
+        return;
+    }
+    *u = (struct unmapping){.work = {.run = unmapping_run, .done = unmapping_done}, .io = m->io, .p = w->p, .n = w->n};
+    list_init(&u->work.node);
+    w->p = NULL;
+    m->exec->submit(m->exec->ctx, LANE_READ, &u->work);
 }
 
 static struct log_window *find(struct log_map *m, uint64_t start)
@@ -69,7 +102,7 @@ static struct log_window *make(struct log_map *m, uint64_t start, int fd)
     const uint8_t *p = m->io->map(m->io->ctx, fd, in, n);
     if (p == NULL)
         return NULL;
-    unmap(m, w);
+    unmap_aside(m, w);
     *w = (struct log_window){.p = p, .off = start, .n = n};
     return w;
 }
@@ -129,7 +162,7 @@ void log_map_tick(struct log_map *m, int64_t mono_ms)
             continue;
         memset(w->in_memory, 0, sizeof w->in_memory);
         if (mono_ms - w->used_ms >= LOG_MAP_IDLE_MS)
-            unmap(m, w);
+            unmap_aside(m, w);
     }
     memset(m->counts, 0, sizeof m->counts);
 }

@@ -64,7 +64,7 @@ static void setup(void)
     cr_assert_eq(disk.pwrite(disk.ctx, fd, bytes, FILE_SIZE, 0), FILE_SIZE);
     free(bytes);
     most = SIZE_MAX;
-    log_map_init(&map, &io, FILE_SIZE);
+    log_map_init(&map, &io, NULL, FILE_SIZE);
 }
 static void remove_files(void)
 {
@@ -151,6 +151,31 @@ Test(log_map, the_window_that_was_not_used_for_longest_gives_way)
     cr_expect_eq(copy(0, 1), 0, "used just before");
     log_map_tick(&map, LOG_MAP_ASK_MS); /* reads count anew */
     cr_expect_eq(copy(FILE_SIZE, 1), -EAGAIN, "the oldest");
+}
+
+Test(log_map, a_window_that_gives_way_is_unmapped_by_a_reader_thread)
+{
+    struct sim_exec exec;
+    sim_exec_init(&exec, 1);
+    map.exec = &exec.store;
+    for (uint64_t i = 0; i <= LOG_WINDOWS; i++)
+        want(i * FILE_SIZE);
+    cr_expect_eq(unmaps, 0, "not here");
+    cr_expect_eq(log_map_windows(&map), (size_t)LOG_WINDOWS);
+    log_map_tick(&map, LOG_MAP_ASK_MS); /* reads count anew */
+    cr_expect_eq(copy(0, 1), -EAGAIN, "it is gone all the same");
+    sim_exec_drain(&exec);
+    cr_expect_eq(unmaps, 1);
+    log_map_tick(&map, LOG_MAP_IDLE_MS);
+    cr_expect_eq(log_map_windows(&map), 0u);
+    cr_expect_eq(unmaps, 1);
+    sim_exec_drain(&exec);
+    cr_expect_eq(unmaps, 1 + LOG_WINDOWS);
+    want(0);
+    mem_fail_after(1);
+    log_map_tick(&map, 3 * LOG_MAP_IDLE_MS);
+    mem_fail_after(0);
+    cr_expect_eq(unmaps, 2 + LOG_WINDOWS, "without memory for a work it is done at once");
 }
 
 Test(log_map, dropped_files_and_idle_windows_are_unmapped)
