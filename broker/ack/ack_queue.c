@@ -4,7 +4,7 @@
  *   I2  an answer says SUCCESS only after its condition was reported; after a failure none does.
  *   I3  each waiter is answered exactly once.
  * A FIFO is a ring of whole waiters rather than a list of replies: a reply owns three buffers, and moving it here would make
- * every send allocate them anew. The reply is made when it leaves, in one reply that is used again and again. */
+ * every send allocate them anew. The answer is written when it leaves (ack_answer.c). */
 #include "broker/ack/ack_queue.h"
 #include <assert.h>
 #include <string.h>
@@ -21,7 +21,9 @@ struct ack_queue {
     struct ack_setup setup;
     struct ring rings[ACK_CONDITIONS];
     uint64_t last_end[ACK_CONDITIONS];
-    struct reply reply; /* used for every answer */
+    char id_text[MESSAGE_ID_MAX];
+    struct slice id_host; /* the start of each message id, in id_text */
+    struct reply reply;   /* for refusals */
 };
 
 static struct ack *ring_at(const struct ring *r, size_t i) { return &r->at[(r->head + i) & (r->cap - 1)]; }
@@ -45,6 +47,7 @@ enum mq_err ack_queue_new(const struct ack_setup *setup, struct ack_queue **out)
     if (q == NULL)
         return MQ_ENOMEM;
     q->setup = *setup;
+    q->id_host = slice_make(q->id_text, message_id_host(setup->store_host, q->id_text));
     *out = q;
     return MQ_OK;
 }
@@ -86,40 +89,39 @@ struct ack *ack_queue_add(struct ack_queue *q, enum ack_until until, uint64_t en
     return a;
 }
 
-void ack_fill(const struct ack *a, const struct ack_setup *setup, struct reply *out)
+static void take_head(struct ring *r)
 {
-    char id[MESSAGE_ID_MAX];
-    struct slice ids = slice_str(a->ids);
-    if (a->ids == NULL)
-        ids = slice_make(id, message_id(setup->store_host, a->phys_off, id));
-    reply_str(out, "msgId", ids);
-    reply_int(out, "queueId", a->queue_id);
-    reply_int(out, "queueOffset", a->queue_off);
-    if (a->long_id)
-        reply_str(out, "transactionId", slice_str(a->long_id));
-    else if (a->n_id)
-        reply_str(out, "transactionId", slice_make(a->id, a->n_id));
-    reply_str(out, "MSG_REGION", slice_str(*setup->region_id));
-    reply_bool(out, "TRACE_ON", *setup->trace_on);
-}
-
-/* Sends q->reply to the head and takes it off. */
-static void finish_head(struct ack_queue *q, struct ring *r)
-{
-    struct ack *a = ring_at(r, 0);
-    q->setup.outbox->finish(q->setup.outbox->ctx, &a->to, &q->reply);
-    ack_fini(a);
+    ack_fini(ring_at(r, 0));
     r->head = (r->head + 1) & (r->cap - 1);
     r->n--;
 }
 
+struct answer {
+    const struct ack_queue *q;
+    const struct ack *a;
+    int32_t code;
+};
+
+static void write_answer(const void *arg, const struct ticket *to, struct buf *out)
+{
+    const struct answer *w = arg;
+    (void)to;
+    ack_write(w->a, &w->q->setup, w->q->id_host, w->code, out);
+}
+
 static void answer_head(struct ack_queue *q, struct ring *r, int32_t code)
 {
+    const struct answer w = {.q = q, .a = ring_at(r, 0), .code = code};
+    q->setup.outbox->write(q->setup.outbox->ctx, &w.a->to, write_answer, &w);
+    take_head(r);
+}
+
+static void refuse_head(struct ack_queue *q, struct ring *r, const char *words)
+{
     reply_clear(&q->reply);
-    q->reply.code = code;
-    if (!ring_at(r, 0)->bare)
-        ack_fill(ring_at(r, 0), &q->setup, &q->reply);
-    finish_head(q, r);
+    reply_refuse(&q->reply, RES_SERVICE_NOT_AVAILABLE, "%s", words);
+    q->setup.outbox->finish(q->setup.outbox->ctx, &ring_at(r, 0)->to, &q->reply);
+    take_head(r);
 }
 
 /* A burst may have made the ring large: an idle broker does not keep that. */
@@ -164,11 +166,8 @@ void ack_queue_fail(struct ack_queue *q, uint64_t written_off, const char *words
         struct ring *r = &q->rings[u];
         while (u == ACK_FLUSHED && r->n && ring_at(r, 0)->end_off <= written_off)
             answer_head(q, r, ring_at(r, 0)->late_code);
-        while (r->n) {
-            reply_clear(&q->reply);
-            reply_refuse(&q->reply, RES_SERVICE_NOT_AVAILABLE, "%s", words);
-            finish_head(q, r);
-        }
+        while (r->n)
+            refuse_head(q, r, words);
     }
 }
 

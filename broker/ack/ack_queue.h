@@ -25,7 +25,7 @@ struct ack { /* one answer in waiting: filled in by who sends, after ack_queue_a
 };
 struct ack_setup {         /* strings borrowed until ack_queue_free() */
     const struct outbox *outbox;
-    const struct host *store_host; /* for message ids */
+    const struct host *store_host; /* for message ids; does not change */
     const char *const *region_id;  /* may change: live keys */
     const bool *trace_on;
 };
@@ -43,6 +43,7 @@ void ack_queue_fail(struct ack_queue *q, uint64_t written_off, const char *words
 size_t ack_queue_count(const struct ack_queue *q);
 size_t ack_queue_syncs(const struct ack_queue *q);           /* those that wait for a flush ... */
 int64_t ack_queue_first_deadline(const struct ack_queue *q); /* ... and the deadline of their first; INT64_MAX: none waits */
-/* Fills in the ext fields of a send's answer: what the queue does when it answers. */
+/* The answer to a send that went well: its ext fields, none of a bare one, and the same answer as a whole frame. id_host: message_id_host() of setup's host. */
 void ack_fill(const struct ack *a, const struct ack_setup *setup, struct reply *out);
+void ack_write(const struct ack *a, const struct ack_setup *setup, struct slice id_host, int32_t code, struct buf *out);
 #endif

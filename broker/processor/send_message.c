@@ -242,9 +242,11 @@ static int refuse_put(struct sending *s, enum put_status status, struct reply *o
 
 static char *batch_ids(const struct sending *s, const struct put_result *put, size_t n)
 {
-    char *ids = mem_alloc(n * MESSAGE_ID_MAX), *at = ids;
+    char host[MESSAGE_ID_MAX], *ids = mem_alloc(n * MESSAGE_ID_MAX), *at = ids;
+    size_t host_n = message_id_host(&s->c->store_host, host);
     for (size_t i = 0; ids && i < n; i++) {
-        at += message_id(&s->c->store_host, put[i].phys_off, at);
+        memcpy(at, host, host_n);
+        at = message_id_place(put[i].phys_off, at + host_n);
         *at++ = i + 1 < n ? ',' : 0;
     }
     return ids;

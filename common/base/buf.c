@@ -56,22 +56,31 @@ void buf_i64_text(struct buf *b, int64_t v)
         b->n = (size_t)(i64_text(at, v) - b->p);
 }
 
+/* How many digits v > 0 has: its bits times log10(2), and one more or not. */
+static unsigned digits_of(uint64_t v)
+{
+    static const uint64_t powers[] = {1u, 10u, 100u, 1000u, 10000u, 100000u, 1000000u, 10000000u, 100000000u, 1000000000u, 10000000000u, 100000000000u,
+                                      1000000000000u, 10000000000000u, 100000000000000u, 1000000000000000u, 10000000000000000u, 100000000000000000u,
+                                      1000000000000000000u, 10000000000000000000u};
+    unsigned about = (unsigned)(64 - __builtin_clzll(v)) * 1233 >> 12;
+    return about + (v >= powers[about]);
+}
+
 uint8_t *i64_text_long(uint8_t *to, int64_t v)
 {
     static const char pairs[] = "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849"
                                 "5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
-    char text[I64_TEXT_MAX], *end = text + sizeof text, *p = end;
     uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+    if (v < 0)
+        *to++ = '-';
+    uint8_t *end = to + digits_of(u), *p = end;
     for (; u >= 100; u /= 100)
         memcpy(p -= 2, pairs + u % 100 * 2, 2);
     if (u >= 10)
-        memcpy(p -= 2, pairs + u * 2, 2);
+        memcpy(p - 2, pairs + u * 2, 2);
     else
-        *--p = (char)('0' + u);
-    if (v < 0)
-        *--p = '-';
-    memcpy(to, p, (size_t)(end - p));
-    return to + (end - p);
+        p[-1] = (uint8_t)('0' + u);
+    return end;
 }
 
 void buf_vprintf(struct buf *b, const char *fmt, va_list ap)

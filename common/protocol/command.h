@@ -36,6 +36,8 @@ void command_encode(const struct command *cmd, struct buf *out);
 /* The same without the body's bytes, for a body of body_n bytes that the caller sends behind it. */
 void command_encode_head(const struct command *cmd, size_t body_n, struct buf *out);
 
+bool json_is_plain(struct slice s); /* nothing in it needs an escape in JSON */
+
 /* ---- reading a request's ext fields ----
  * A `fields` reader collects the first fault, so that a decoder reads straight down and asks once:
  *     struct fields f = fields_of(cmd);

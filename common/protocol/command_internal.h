@@ -9,7 +9,6 @@ enum mq_err command_json_decode(struct slice header, struct arena *arena, struct
 void command_json_open(struct buf *out, int32_t code);
 void command_json_ext(struct buf *out, struct slice key, struct slice value, bool first);
 void command_json_close(struct buf *out, const struct command *c);
-bool json_is_plain(struct slice s); /* nothing in it needs an escape */
 void json_text(struct buf *out, struct slice s); /* with quotes */
 /* Room for the length words at the frame's start; fills them when the header is written. Returns the place for frame_close(). */
 size_t frame_open(struct buf *out);

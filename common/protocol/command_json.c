@@ -409,15 +409,28 @@ malformed:
 
 /* ---- writing ---- */
 
+#ifdef __SSE2__
+static inline bool plain16(__m128i v) /* signed comparison: bytes from 0x80 on are below the blank, too */
+{
+    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\'), blank = _mm_set1_epi8(0x20);
+    return _mm_movemask_epi8(_mm_or_si128(_mm_cmplt_epi8(v, blank), _mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, backslash)))) == 0;
+}
+#endif
+
 bool json_is_plain(struct slice s)
 {
     size_t i = 0;
 #ifdef __SSE2__
-    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\'), blank = _mm_set1_epi8(0x20);
-    for (; s.n - i >= 16; i += 16) { /* signed comparison: bytes from 0x80 on are below the blank, too */
-        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(s.p + i));
-        if (_mm_movemask_epi8(_mm_or_si128(_mm_cmplt_epi8(v, blank), _mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, backslash)))))
-            break;
+    uint64_t low, high;
+    for (; s.n - i > 16; i += 16)
+        if (!plain16(_mm_loadu_si128((const __m128i *)(const void *)(s.p + i))))
+            return false;
+    if (s.n >= 16) /* what is left overlaps with what was seen, and so do two words of a short one */
+        return plain16(_mm_loadu_si128((const __m128i *)(const void *)(s.p + s.n - 16)));
+    if (s.n >= 8) {
+        memcpy(&low, s.p, 8);
+        memcpy(&high, s.p + s.n - 8, 8);
+        return plain16(_mm_set_epi64x((long long)high, (long long)low));
     }
 #endif
     while (i < s.n && s.p[i] >= 0x20 && s.p[i] != '"' && s.p[i] != '\\' && s.p[i] < 0x80)

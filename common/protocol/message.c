@@ -185,15 +185,25 @@ static char *put_hex(char *at, uint32_t v)
     return at + 8;
 }
 
-size_t message_id(const struct host *store, int64_t phys_off, char out[MESSAGE_ID_MAX])
+size_t message_id_host(const struct host *store, char out[MESSAGE_ID_MAX])
 {
     char *at = out;
     struct rd ip = rd_over(store->ip, store->v6 ? 16 : 4);
     while (!rd_done(&ip))
         at = put_hex(at, rd_u32(&ip));
     at = put_hex(at, store->port);
+    return (size_t)(at - out);
+}
+
+char *message_id_place(int64_t phys_off, char *at)
+{
     at = put_hex(at, (uint32_t)((uint64_t)phys_off >> 32));
-    at = put_hex(at, (uint32_t)phys_off);
+    return put_hex(at, (uint32_t)phys_off);
+}
+
+size_t message_id(const struct host *store, int64_t phys_off, char out[MESSAGE_ID_MAX])
+{
+    char *at = message_id_place(phys_off, out + message_id_host(store, out));
     *at = '\0';
     return (size_t)(at - out);
 }

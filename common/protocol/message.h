@@ -74,6 +74,9 @@ void prop_known(struct slice props, struct known_props *out); /* in one pass */
 /* ---- ids: upper-case hex of ip, port (4 bytes), phys_off: 32 digits, 56 with IPv6 ---- */
 enum { MESSAGE_ID_MAX = 57 };
 size_t message_id(const struct host *store, int64_t phys_off, char out[MESSAGE_ID_MAX]); /* its length; a NUL follows */
+/* The half that all ids of a broker have in common, its length; and the other half, 16 digits behind it. No NUL. */
+size_t message_id_host(const struct host *store, char out[MESSAGE_ID_MAX]);
+char *message_id_place(int64_t phys_off, char *at);
 bool message_id_decode(struct slice id, struct host *store, int64_t *phys_off);
 
 /* ---- body of a batch send (320): u32 size, u32 magic, u32 crc, i32 flag, u32 n, body, u16 n, properties; repeated ---- */

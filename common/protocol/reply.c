@@ -4,10 +4,7 @@
 
 #include "common/protocol/codes.h"
 #include "common/protocol/command_internal.h"
-#include "common/protocol/rd.h"
-
-/* Apache's brokers say JAVA, and so do we: some clients compare it with the names they know. */
-enum { OUR_LANGUAGE = LANGUAGE_JAVA };
+#include "common/protocol/reply_write.h"
 
 static void ext(struct reply *r, struct slice key, size_t at)
 {
@@ -52,29 +49,6 @@ int reply_refuse(struct reply *r, int32_t code, const char *fmt, ...)
 
 /* ---- writing ---- */
 
-/* Texts of an answer are short: two overlapping words do for most. */
-static inline uint8_t *put(uint8_t *to, const void *from, size_t n)
-{
-    const uint8_t *p = from;
-    if (n > 32) {
-        memcpy(to, p, n);
-    } else if (n >= 16) {
-        memcpy(to, p, 16);
-        memcpy(to + n - 16, p + n - 16, 16);
-    } else if (n >= 8) {
-        memcpy(to, p, 8);
-        memcpy(to + n - 8, p + n - 8, 8);
-    } else if (n >= 4) {
-        memcpy(to, p, 4);
-        memcpy(to + n - 4, p + n - 4, 4);
-    } else {
-        for (size_t i = 0; i < n; i++)
-            to[i] = p[i];
-    }
-    return to + n;
-}
-#define PUT(at, literal) put(at, literal, sizeof(literal) - 1)
-
 static struct slice key_of(const struct reply *r, uint32_t i) { return slice_make(r->ext[i].key, r->ext[i].key_n); }
 static struct slice value_of(const struct reply *r, uint32_t i) { return slice_make(r->text.p + r->ext[i].at, r->ext[i].n); }
 
@@ -89,55 +63,39 @@ static size_t ext_bytes(const struct reply *r)
 
 static void encode_binary(const struct reply *r, int32_t opaque, struct buf *out)
 {
-    size_t ext_n = ext_bytes(r) + r->n_ext * 6u;
-    uint8_t *at = buf_room(out, 21 + r->remark.n + ext_n);
+    size_t ext_n = ext_bytes(r) + r->n_ext * (size_t)REPLY_BINARY_FIELD;
+    uint8_t *at = buf_room(out, REPLY_BINARY_ROOM + r->remark.n + ext_n);
     if (at == NULL)
         return;
-    put_u16(at, (uint16_t)r->code);
-    at[2] = OUR_LANGUAGE;
-    put_u16(at + 3, MQ_VERSION_OURS);
-    put_u32(at + 5, (uint32_t)opaque);
-    put_u32(at + 9, COMMAND_RESPONSE);
-    put_u32(at + 13, (uint32_t)r->remark.n);
-    at = put(at + 17, r->remark.p, r->remark.n);
+    at = put_text(reply_binary_begin(at, r->code, opaque, r->remark.n), r->remark.p, r->remark.n);
     put_u32(at, (uint32_t)ext_n);
     at += 4;
-    for (uint32_t i = 0; i < r->n_ext; i++) {
-        struct slice key = key_of(r, i), value = value_of(r, i);
-        put_u16(at, (uint16_t)key.n);
-        at = put(at + 2, key.p, key.n);
-        put_u32(at, (uint32_t)value.n);
-        at = put(at + 4, value.p, value.n);
-    }
+    for (uint32_t i = 0; i < r->n_ext; i++)
+        at = reply_binary_value(reply_binary_key(at, r->ext[i].key, r->ext[i].key_n), value_of(r, i));
     out->n = (size_t)(at - out->p);
 }
 
-/* Members in fastjson's order: alphabetical. */
 static void encode_plain_json(const struct reply *r, int32_t opaque, struct buf *out)
 {
-    enum { FRAME_TEXT = 128 + 3 * I64_TEXT_MAX, EXT_TEXT = 6 };
-    uint8_t *at = buf_room(out, FRAME_TEXT + r->remark.n + ext_bytes(r) + r->n_ext * (size_t)EXT_TEXT);
+    uint8_t *at = buf_room(out, REPLY_JSON_ROOM + r->remark.n + ext_bytes(r) + r->n_ext * (size_t)REPLY_JSON_FIELD);
     if (at == NULL)
         return;
-    at = i64_text(PUT(at, "{\"code\":"), r->code);
+    at = reply_json_code(at, r->code);
     for (uint32_t i = 0; i < r->n_ext; i++) {
-        at = i ? PUT(at, ",\"") : PUT(at, ",\"extFields\":{\"");
-        at = PUT(put(at, r->ext[i].key, r->ext[i].key_n), "\":\"");
-        at = put(at, r->text.p + r->ext[i].at, r->ext[i].n);
+        at = i ? PUT_TEXT(at, ",\"") : PUT_TEXT(at, ",\"extFields\":{\"");
+        at = PUT_TEXT(put_text(at, r->ext[i].key, r->ext[i].key_n), "\":\"");
+        at = put_text(at, r->text.p + r->ext[i].at, r->ext[i].n);
         *at++ = '"';
     }
     if (r->n_ext > 0)
         *at++ = '}';
-    at = i64_text(PUT(at, ",\"flag\":1,\"language\":\"JAVA\",\"opaque\":"), opaque);
+    at = reply_json_opaque(at, opaque);
     if (r->remark.n > 0) {
-        at = put(PUT(at, ",\"remark\":\""), r->remark.p, r->remark.n);
+        at = put_text(PUT_TEXT(at, ",\"remark\":\""), r->remark.p, r->remark.n);
         *at++ = '"';
     }
-    at = i64_text(PUT(at, ",\"serializeTypeCurrentRPC\":\"JSON\",\"version\":"), MQ_VERSION_OURS);
-    *at++ = '}';
-    out->n = (size_t)(at - out->p);
+    out->n = (size_t)(reply_json_version(at) - out->p);
 }
-_Static_assert(COMMAND_RESPONSE == 1 && (int)OUR_LANGUAGE == (int)LANGUAGE_JAVA, "the text above says so");
 
 static void encode_json(const struct reply *r, int32_t opaque, struct buf *out)
 {

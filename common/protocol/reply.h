@@ -72,9 +72,11 @@ struct request_route {
 /* What the shell offers to the core: late answers, and requests of our own to a connected peer.
  * answer: NULL when it did not come in time or the connection closed; borrowed for the call. */
 typedef void answer_fn(void *arg, const struct command *answer);
+typedef void frame_fn(const void *arg, const struct ticket *to, struct buf *out); /* appends one whole frame, nothing for a oneway */
 struct outbox {
     void *ctx;
     void (*finish)(void *ctx, const struct ticket *to, struct reply *reply);                  /* reply is borrowed */
+    void (*write)(void *ctx, const struct ticket *to, frame_fn *fn, const void *arg);         /* as finish(); fn is called before it returns, or never */
     bool (*oneway)(void *ctx, uint64_t conn_id, const struct command *cmd);                   /* false: connection gone */
     bool (*call)(void *ctx, uint64_t conn_id, const struct command *cmd, int32_t timeout_ms, answer_fn *fn, void *arg);
     void (*close)(void *ctx, uint64_t conn_id);

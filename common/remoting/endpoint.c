@@ -19,6 +19,7 @@ static void on_call_timer(void *arg);
 static void on_idle_timer(void *arg);
 static void on_later(evutil_socket_t fd, short what, void *arg);
 static void out_finish(void *ctx, const struct ticket *to, struct reply *reply);
+static void out_write(void *ctx, const struct ticket *to, frame_fn *fn, const void *arg);
 static bool out_oneway(void *ctx, uint64_t conn_id, const struct command *cmd);
 static bool out_call(void *ctx, uint64_t conn_id, const struct command *cmd, int32_t timeout_ms, answer_fn *fn, void *arg);
 static void out_close(void *ctx, uint64_t conn_id);
@@ -40,7 +41,7 @@ enum mq_err endpoint_init(struct endpoint *ep, struct loop *l, const char *area)
     list_init(&ep->later);
     list_init(&ep->waiting);
     list_init(&ep->dead);
-    ep->outbox = (struct outbox){.ctx = ep, .finish = out_finish, .oneway = out_oneway, .call = out_call, .close = out_close};
+    ep->outbox = (struct outbox){.ctx = ep, .finish = out_finish, .write = out_write, .oneway = out_oneway, .call = out_call, .close = out_close};
     loop_timer_init(&ep->call_timer, l, on_call_timer, ep);
     loop_timer_init(&ep->idle_timer, l, on_idle_timer, ep);
     ep->hook = (struct loop_hook){.fn = end_of_turn, .arg = ep};
@@ -142,14 +143,16 @@ static void answered(struct conn *c, const struct command *cmd)
     end_call(c->ep, CONTAINER_OF(it, struct call, by_opaque), MQ_OK, cmd, NULL);
 }
 
-static void send_reply(struct conn *c, const struct ticket *to, const struct reply *reply)
+static void send_frame(struct conn *c, const struct ticket *to, frame_fn *fn, const void *arg)
 {
     struct buf *out = to->oneway ? NULL : conn_out(c);
     if (out == NULL)
         return;
-    reply_encode(reply, to, out);
+    fn(arg, to, out);
     conn_sent(c);
 }
+
+static void encode_reply(const void *reply, const struct ticket *to, struct buf *out) { reply_encode(reply, to, out); }
 
 /* False: it must wait. */
 static bool requested(struct conn *c, const struct command *cmd)
@@ -168,7 +171,7 @@ static bool requested(struct conn *c, const struct command *cmd)
         log_debug(ep->area, "request peer=%s code=%d name=%s opaque=%d answer=%d", c->peer.addr, cmd->code, request_code_name(cmd->code), cmd->opaque,
                   how == HANDLED_NOW ? ep->reply.code : -1);
     if (how == HANDLED_NOW)
-        send_reply(c, &rq.ticket, &ep->reply);
+        send_frame(c, &rq.ticket, encode_reply, &ep->reply);
     if (ep->reply.body.cap > (size_t)1 << 20) /* one large answer must not stay for ever */
         buf_free(&ep->reply.body);
     return how != HANDLED_WAIT;
@@ -275,15 +278,17 @@ struct conn *endpoint_conn(struct endpoint *ep, uint64_t conn_id)
     return it ? ep->last = CONTAINER_OF(it, struct conn, by_id) : NULL;
 }
 
-static void out_finish(void *ctx, const struct ticket *to, struct reply *reply)
+static void out_write(void *ctx, const struct ticket *to, frame_fn *fn, const void *arg)
 {
     struct endpoint *ep = ctx;
     struct conn *c = endpoint_conn(ep, to->conn_id);
     if (c != NULL)
-        send_reply(c, to, reply);
+        send_frame(c, to, fn, arg);
     if (budget_level(ep->budget) >= BUDGET_NO_GUESTS)
         endpoint_relieve(ep);
 }
+
+static void out_finish(void *ctx, const struct ticket *to, struct reply *reply) { out_write(ctx, to, encode_reply, reply); }
 
 static bool out_oneway(void *ctx, uint64_t conn_id, const struct command *cmd)
 {

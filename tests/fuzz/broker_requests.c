@@ -52,8 +52,9 @@ static struct rig {
 } r;
 
 /* ---- the outbox ---- */
-static void answered(const struct ticket *to, struct reply *reply)
+static void write_frame(void *ctx, const struct ticket *to, frame_fn *fn, const void *arg)
 {
+    (void)ctx;
     struct buf frame = {0};
     struct arena arena = {0};
     struct command cmd;
@@ -62,14 +63,15 @@ static void answered(const struct ticket *to, struct reply *reply)
     if (to->oneway)
         return;
     r.asked[to->opaque].times++;
-    reply_encode(reply, to, &frame);
+    fn(arg, to, &frame);
     CHECK(!frame.failed && command_decode(slice_from(buf_view(&frame), 4), &arena, &cmd, &why) == MQ_OK);
     CHECK(cmd.opaque == to->opaque && cmd.flag & COMMAND_RESPONSE && cmd.serialize == to->serialize);
     CHECK(cmd.code == RES_SUCCESS || cmd.remark.n > 0 || cmd.code != RES_SYSTEM_ERROR); /* an error says why */
     buf_free(&frame);
     arena_fini(&arena);
 }
-static void finish(void *ctx, const struct ticket *to, struct reply *reply) { (void)ctx, answered(to, reply); }
+static void encode(const void *reply, const struct ticket *to, struct buf *out) { reply_encode(reply, to, out); }
+static void finish(void *ctx, const struct ticket *to, struct reply *reply) { write_frame(ctx, to, encode, reply); }
 static bool oneway(void *ctx, uint64_t conn_id, const struct command *cmd) { return (void)ctx, (void)conn_id, (void)cmd, true; }
 static bool call(void *ctx, uint64_t conn_id, const struct command *cmd, int32_t timeout_ms, answer_fn *fn, void *arg)
 {
@@ -81,7 +83,7 @@ static bool call(void *ctx, uint64_t conn_id, const struct command *cmd, int32_t
     return true;
 }
 static void close_conn(void *ctx, uint64_t conn_id) { (void)ctx, (void)conn_id; }
-static const struct outbox outbox = {.finish = finish, .oneway = oneway, .call = call, .close = close_conn};
+static const struct outbox outbox = {.finish = finish, .write = write_frame, .oneway = oneway, .call = call, .close = close_conn};
 
 /* ---- the wiring ---- */
 static void on_arrived(void *ctx, const struct arrival *a)
@@ -256,7 +258,7 @@ static void request(const struct request_route *route, const uint8_t **p, size_t
         rq.waited_ms += 1000;
     }
     switch (how) {
-    case HANDLED_NOW: answered(&rq.ticket, &out); break;
+    case HANDLED_NOW: finish(NULL, &rq.ticket, &out); break;
     case HANDLED_LATER: break;
     case HANDLED_NONE: CHECK(flags & 1); break;
     default: CHECK(!"a processor returned nonsense");

@@ -19,14 +19,14 @@ static void keep_frame(struct arena *arena, struct buf *frame, struct command *c
     cr_assert(!frame->failed && command_decode(slice_from(buf_view(frame), 4), arena, cmd, &why) == MQ_OK, "%s", why.what);
 }
 
-static void keep_answer(const struct ticket *to, struct reply *reply)
+static void keep_answer(const struct ticket *to, frame_fn *fn, const void *arg)
 {
     cr_assert(to->opaque > 0 && to->opaque < KIT_ANSWERS);
     struct answer *a = &k.answers[to->opaque];
     if (to->oneway)
         return;
     cr_assert_eq(a->times++, 0, "answered twice");
-    reply_encode(reply, to, &a->frame);
+    fn(arg, to, &a->frame);
     keep_frame(&a->arena, &a->frame, &a->cmd);
     cr_assert(a->cmd.flag & COMMAND_RESPONSE);
     cr_assert_eq(a->cmd.opaque, to->opaque);
@@ -35,11 +35,14 @@ static void keep_answer(const struct ticket *to, struct reply *reply)
     a->came = true;
 }
 
-static void finish(void *ctx, const struct ticket *to, struct reply *reply)
+static void write_frame(void *ctx, const struct ticket *to, frame_fn *fn, const void *arg)
 {
     (void)ctx;
-    keep_answer(to, reply);
+    keep_answer(to, fn, arg);
 }
+
+static void encode(const void *reply, const struct ticket *to, struct buf *out) { reply_encode(reply, to, out); }
+static void finish(void *ctx, const struct ticket *to, struct reply *reply) { write_frame(ctx, to, encode, reply); }
 
 static struct call *keep_call(uint64_t conn_id, const struct command *cmd)
 {
@@ -68,7 +71,7 @@ static bool call(void *ctx, uint64_t conn_id, const struct command *cmd, int32_t
 }
 
 static void close_conn(void *ctx, uint64_t conn_id) { (void)ctx, (void)conn_id; }
-static const struct outbox outbox = {.finish = finish, .oneway = oneway, .call = call, .close = close_conn};
+static const struct outbox outbox = {.finish = finish, .write = write_frame, .oneway = oneway, .call = call, .close = close_conn};
 
 /* ---- what the wiring does ---- */
 static void on_arrived(void *ctx, const struct arrival *a)
@@ -257,7 +260,7 @@ static bool handle(const struct command *cmd, int64_t waited_ms)
     const struct request_route *route = route_of(cmd->code);
     enum handled how = route->fn(route->ctx, &rq, &out);
     switch (how) {
-    case HANDLED_NOW: keep_answer(&rq.ticket, &out); break;
+    case HANDLED_NOW: finish(NULL, &rq.ticket, &out); break;
     case HANDLED_NONE: k.answers[cmd->opaque].times += cmd->flag & COMMAND_ONEWAY ? 0 : 1; break;
     case HANDLED_LATER:
     case HANDLED_WAIT: break;
