@@ -20,15 +20,25 @@ static char letter_of(struct slice key)
     return 0;
 }
 
-static bool bit(uint32_t seen, char letter) { return seen >> (letter - 'a') & 1; }
+#define BIT(letter) (1u << ((letter) - 'a'))
+
+/* False: bad says which of the fields that must be there is not. */
+static bool complete(uint32_t seen, char bad[160])
+{
+    const uint32_t all = BIT('b') | BIT('e') | BIT('f') | BIT('g') | BIT('h');
+    uint32_t absent = all & ~seen;
+    if (absent != 0)
+        snprintf(bad, 160, "field %s is missing", names[__builtin_ctz(absent)].name);
+    return absent == 0;
+}
 
 bool send_header_read(const struct command *cmd, struct send_header *out, char bad[160])
 {
     struct send_header h = {.max_reconsume_times = -1};
     uint32_t seen = 0;
-    for (uint32_t i = 0; i < cmd->n_ext; i++) {
-        struct slice v = cmd->ext[i].value;
-        char letter = letter_of(cmd->ext[i].key);
+    for (const struct ext_field *f = cmd->ext, *end = f + cmd->n_ext; f < end; f++) {
+        const struct slice v = f->value;
+        char letter = letter_of(f->key);
         bool good = true;
         switch (letter) {
         case 'a': h.group = v; break;
@@ -50,14 +60,10 @@ bool send_header_read(const struct command *cmd, struct send_header *out, char b
             snprintf(bad, 160, "field %s is not a number: %.*s", names[letter - 'a'].name, SLICE_ARG(slice_head(v, 40)));
             return false;
         }
-        seen |= 1u << (letter - 'a');
+        seen |= BIT(letter);
     }
-    for (const char *must = "befgh"; *must; must++) {
-        if (!bit(seen, *must)) {
-            snprintf(bad, 160, "field %s is missing", names[*must - 'a'].name);
-            return false;
-        }
-    }
+    if (!complete(seen, bad))
+        return false;
     *out = h;
     return true;
 }

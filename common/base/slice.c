@@ -2,7 +2,6 @@
  * clients, so the seed keeps a peer from aiming at one bucket. */
 #include "common/base/slice.h"
 
-#include <strings.h>
 #include <sys/random.h>
 
 #include "common/base/mem.h"
@@ -102,8 +101,6 @@ bool slice_i32_long(struct slice s, int32_t *out)
     *out = (int32_t)v;
     return true;
 }
-
-bool slice_bool(struct slice s) { return s.n == 4 && strncasecmp((const char *)s.p, "true", 4) == 0; }
 
 uint64_t slice_hash(struct slice s)
 {

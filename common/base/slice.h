@@ -18,7 +18,10 @@ struct slice {
 
 static inline struct slice slice_make(const void *p, size_t n) { return (struct slice){p, n}; }
 static inline struct slice slice_str(const char *s) { return s ? slice_make(s, strlen(s)) : slice_make(NULL, 0); }
-static inline bool slice_eq(struct slice a, struct slice b) { return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0); }
+static inline bool slice_eq(struct slice a, struct slice b) /* b.n, which is a constant in slice_is(): no call then */
+{
+    return a.n == b.n && (b.n == 0 || memcmp(a.p, b.p, b.n) == 0);
+}
 static inline bool slice_is(struct slice a, const char *s) { return slice_eq(a, slice_str(s)); }
 static inline struct slice slice_from(struct slice s, size_t at) { return at <= s.n ? slice_make(s.p + at, s.n - at) : slice_make(NULL, 0); }
 static inline struct slice slice_head(struct slice s, size_t n) { return slice_make(s.p, n < s.n ? n : s.n); }
@@ -38,7 +41,15 @@ static inline bool slice_i32(struct slice s, int32_t *out)
     *out = s.p[0] - '0';
     return true;
 }
-bool slice_bool(struct slice s);                        /* Java's: only "true" in any case is true */
+static inline bool slice_bool(struct slice s)           /* Java's: only "true" in any case is true */
+{
+    uint32_t word; /* its bytes without the bit that makes a small letter of a capital one */
+    if (s.n != 4)
+        return false;
+    memcpy(&word, s.p, 4);
+    word |= 0x20202020;
+    return memcmp(&word, "true", 4) == 0;
+}
 uint64_t slice_hash(struct slice s);                    /* seeded once per process: not for disk or wire */
 char *slice_dup(struct slice s);                        /* NUL-terminated copy, yours; NULL when out of memory */
 /* Copies into out[n] with a NUL, cutting what does not fit; returns out. */

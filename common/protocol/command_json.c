@@ -3,8 +3,12 @@
  * It accepts JSON objects of any key order and nesting up to a bound; what it does not know it skips. A value of extFields may be a
  * string, a number or a boolean: its text is kept as it came. Strings without escapes point into the frame; the others are
  * decoded into the arena.
+ * What all known clients write is compact, so keys and fields are read in one go (plain_key(), plain_fields()); whatever is not as
+ * expected is left to the general functions, from the byte on where it begins. Java's clients write all members in the same order:
+ * usual_header() knows it, and else it is as if nothing had been read.
  *   I1  nothing beyond `end` is read, whatever the bytes.              (test: fuzz/command)
- *   I2  work is linear in the header's length: nesting is counted, not recursed into. */
+ *   I2  work is linear in the header's length: nesting is counted, not recursed into.
+ *   I3  blanks between tokens, with which only the general functions can do, change nothing.      (test: fuzz/command_json) */
 #include "common/protocol/command_internal.h"
 
 #include <assert.h>
@@ -14,6 +18,7 @@
 
 #include "common/protocol/codes.h"
 #include "common/protocol/json.h"
+#include "common/protocol/rd.h"
 
 struct scan {
     const uint8_t *p, *end;
@@ -25,23 +30,32 @@ struct scan {
 
 static void blanks(struct scan *s)
 {
-    while (s->p < s->end && (*s->p == ' ' || *s->p == '\t' || *s->p == '\n' || *s->p == '\r'))
+    while (s->p < s->end && *s->p <= ' ' && (*s->p == ' ' || *s->p == '\t' || *s->p == '\n' || *s->p == '\r'))
         s->p++;
 }
 
 /* The first quote or backslash of [p, end), else end. Headers are short strings, one behind the other: sixteen bytes at once find the
  * end of most in one step. */
-static inline const uint8_t *plain_end(const uint8_t *p, const uint8_t *end)
+enum { STEP = 16 };
+static inline const uint8_t *plain_step(const uint8_t *p) /* of [p, p + STEP), which can all be read; else p + STEP */
 {
 #ifdef __SSE2__
-    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
-    for (; end - p >= 16; p += 16) {
-        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-        unsigned hits = (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, backslash)));
-        if (hits)
-            return p + __builtin_ctz(hits);
-    }
+    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\'), v = _mm_loadu_si128((const __m128i *)(const void *)p);
+    unsigned hits = (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, backslash)));
+    return p + __builtin_ctz(hits | 1u << STEP);
+#else
+    const uint8_t *end = p + STEP;
+    while (p < end && *p != '"' && *p != '\\')
+        p++;
+    return p;
 #endif
+}
+
+static inline const uint8_t *plain_end(const uint8_t *p, const uint8_t *end)
+{
+    for (const uint8_t *at; end - p >= STEP; p = at)
+        if ((at = plain_step(p)) != p + STEP)
+            return at;
     while (p < end && *p != '"' && *p != '\\')
         p++;
     return p;
@@ -63,10 +77,6 @@ static inline bool eat(struct scan *s, uint8_t c)
 static inline bool hex4(const uint8_t *p, uint32_t *out)
 {
     uint32_t v = 0;
-    if (memcmp(p, "000", 3) == 0 && p[3] >= '0' && p[3] <= '9') { /* what separates properties */
-        *out = p[3] - '0';
-        return true;
-    }
     for (int i = 0; i < 4; i++) {
         uint8_t c = p[i];
         uint32_t d = c >= '0' && c <= '9' ? (uint32_t)(c - '0') : (c | 32) >= 'a' && (c | 32) <= 'f' ? (uint32_t)((c | 32) - 'a' + 10) : 16;
@@ -147,15 +157,17 @@ static bool escaped_string(struct scan *s, const uint8_t *from, const uint8_t *a
     }
     uint8_t *to = s->text;
     for (;;) {
-        memcpy(to, from, (size_t)(at - from));
-        to += at - from;
+        to = put_text(to, from, (size_t)(at - from));
         if (at == s->end)
             return false;
         if (*at == '"')
             break;
-        from = unescape(at, s->end, &to);
-        if (from == NULL)
+        if (s->end - at > 6 && memcmp(at, "\\u000", 5) == 0 && at[5] >= '0' && at[5] <= '9') { /* what separates properties */
+            *to++ = (uint8_t)(at[5] - '0');
+            from = at + 6;
+        } else if ((from = unescape(at, s->end, &to)) == NULL) {
             return false;
+        }
         at = plain_end(from, s->end);
     }
     *out = slice_make(s->text, (size_t)(to - s->text));
@@ -177,6 +189,8 @@ static inline bool string(struct scan *s, struct slice *out)
     s->p = at + 1;
     return true;
 }
+
+static inline bool is_letter(uint8_t c) { return (uint8_t)((c | 32) - 'a') < 26; }
 
 static bool is_word(uint8_t c)
 {
@@ -245,41 +259,71 @@ static bool scalar(struct scan *s, struct slice *out)
     return true;
 }
 
-/* "key":"value" without blanks, the key without escapes: what nearly all fields of nearly all clients are. False: something else, nothing
- * was read. */
-static inline bool plain_pair(struct scan *s, struct slice *key, struct slice *value)
+/* "key": without blanks and escapes. False: something else, and nothing was read. */
+static inline bool plain_key(struct scan *s, struct slice *key)
 {
-    const uint8_t *k = s->p + 1, *end = s->end;
-    if (end - s->p < 5 || *s->p != '"')
+    const uint8_t *p = s->p, *end = s->end;
+    if (p == end || *p != '"')
         return false;
-    const uint8_t *k_end = plain_end(k, end);
-    if (end - k_end < 4 || k_end[0] != '"' || k_end[1] != ':' || k_end[2] != '"')
+    const uint8_t *k_end = plain_end(++p, end);
+    if (end - k_end < 2 || k_end[0] != '"' || k_end[1] != ':')
         return false;
-    const uint8_t *v = k_end + 3, *v_end = plain_end(v, end);
-    if (v_end == end)
-        return false;
-    *key = slice_make(k, (size_t)(k_end - k));
-    if (*v_end != '"')
-        return escaped_string(s, v, v_end, value);
-    *value = slice_make(v, (size_t)(v_end - v));
-    s->p = v_end + 1;
+    *key = slice_make(p, (size_t)(k_end - p));
+    s->p = k_end + 2;
     return true;
 }
 
-static bool ext_fields(struct scan *s, struct command *out)
+/* Fields as nearly all clients write nearly all of theirs: "key":"value", without blanks and escapes, and another one follows. Reads up
+ * to `room` of them, stops in front of the first that is something else, or near the header's end, and returns how many there were. */
+static inline uint32_t plain_fields(struct scan *s, struct ext_field *to, uint32_t room)
 {
-    struct slice word;
-    blanks(s);
-    if (s->p < s->end && *s->p == 'n')
-        return scalar(s, &word) && word.p == NULL;
-    if (!eat(s, '{'))
-        return false;
-    struct ext_field found[COMMAND_EXT_MAX];
+    enum { MARGIN = 8 + STEP }; /* a key of one letter and the first step of its value can be read unasked */
+    const uint8_t *p = s->p, *end = s->end, *last = end - p > MARGIN ? end - MARGIN : p;
+    uint32_t n = 0;
+    for (; n < room && p < last && *p == '"'; n++) {
+        const uint8_t *key = p + 1, *key_end = key + 1;
+        if (!is_letter(*key) || memcmp(key_end, "\":\"", 3) != 0) { /* not one of a send's */
+            key_end = plain_end(key, end);
+            if (end - key_end < MARGIN || memcmp(key_end, "\":\"", 3) != 0)
+                break;
+        }
+        const uint8_t *value = key_end + 3, *value_end = plain_step(value);
+        if (value_end == value + STEP && end - (value_end = plain_end(value_end, end)) < 2)
+            break;
+        if (memcmp(value_end, "\",", 2) != 0)
+            break;
+        to[n].key = slice_make(key, (size_t)(key_end - key));
+        to[n].value = slice_make(value, (size_t)(value_end - value));
+        p = value_end + 2;
+    }
+    s->p = p;
+    return n;
+}
+
+/* Room for all fields that can be in what is left of the header. */
+static struct ext_field *fields_room(struct scan *s)
+{
+    enum { LEAST = sizeof "\"\":1," - 1 };
+    size_t most = (size_t)(s->end - s->p) / LEAST + 1;
+    struct ext_field *all = arena_alloc(s->arena, (most < COMMAND_EXT_MAX ? most : COMMAND_EXT_MAX) * sizeof *all);
+    s->no_memory = all == NULL;
+    return all;
+}
+
+/* The members of extFields, and the brace behind them. */
+static bool fields(struct scan *s, struct command *out)
+{
+    struct ext_field *found = NULL;
     uint32_t n = 0;
     if (!eat(s, '}')) {
+        if ((found = fields_room(s)) == NULL)
+            return false;
         do {
             struct slice key, value;
-            if (!plain_pair(s, &key, &value) && (!string(s, &key) || !eat(s, ':') || !scalar(s, &value)))
+            n += plain_fields(s, found + n, COMMAND_EXT_MAX - n);
+            if (!plain_key(s, &key) && (!string(s, &key) || !eat(s, ':')))
+                return false;
+            if (!scalar(s, &value))
                 return false;
             if (value.p == NULL)
                 continue;
@@ -292,23 +336,30 @@ static bool ext_fields(struct scan *s, struct command *out)
         if (!eat(s, '}'))
             return false;
     }
-    if (n > 0) {
-        out->ext = arena_dup(s->arena, found, n * sizeof *found);
-        s->no_memory = out->ext == NULL;
-    }
+    if (n > 0)
+        out->ext = found;
     out->n_ext = n;
-    return !s->no_memory;
+    return true;
+}
+
+static bool ext_fields(struct scan *s, struct command *out)
+{
+    struct slice word;
+    blanks(s);
+    if (s->p < s->end && *s->p == 'n')
+        return scalar(s, &word) && word.p == NULL;
+    return eat(s, '{') && fields(s, out);
 }
 
 static bool number(struct scan *s, int32_t *out)
 {
     struct slice text;
-    int32_t v = 0;
-    const uint8_t *p = s->p;
-    for (; p < s->end && p - s->p < 9 && *p >= '0' && *p <= '9'; p++)
-        v = v * 10 + (*p - '0');
-    if (p > s->p && p < s->end && (*p == ',' || *p == '}')) { /* plain digits, few enough to fit */
-        *out = v;
+    uint32_t v = 0, digit;
+    const uint8_t *p = s->p, *end = s->end - p > 9 ? p + 9 : s->end; /* so many digits always fit */
+    for (; p < end && (digit = *p - (uint32_t)'0') <= 9; p++)
+        v = v * 10 + digit;
+    if (p > s->p && p < s->end && (*p == ',' || *p == '}')) {
+        *out = (int32_t)v;
         s->p = p;
         return true;
     }
@@ -371,13 +422,37 @@ static bool member(struct scan *s, struct slice key, struct command *out)
     return skip_value(s);
 }
 
+/* Takes a text that is expected here as it is. */
+#define TAKE(s, text) take(s, text, sizeof(text) - 1)
+static inline bool take(struct scan *s, const char *text, size_t n)
+{
+    if ((size_t)(s->end - s->p) < n || memcmp(s->p, text, n) != 0)
+        return false;
+    s->p += n;
+    return true;
+}
+
+/* A request as fastjson writes it for Java's clients, with fields and without a remark. */
+static bool usual_header(struct scan *s, struct command *c)
+{
+    c->language = LANGUAGE_JAVA;
+    return TAKE(s, "{\"code\":") && number(s, &c->code) && TAKE(s, ",\"extFields\":{") && fields(s, c) && TAKE(s, ",\"flag\":") && number(s, &c->flag) &&
+           TAKE(s, ",\"language\":\"JAVA\",\"opaque\":") && number(s, &c->opaque) &&
+           TAKE(s, ",\"serializeTypeCurrentRPC\":\"JSON\",\"version\":") && number(s, &c->version) && TAKE(s, "}") && s->p == s->end;
+}
+
 enum mq_err command_json_decode(struct slice header, struct arena *arena, struct command *out, struct fault *why)
 {
-    struct scan s = {.p = header.p, .end = header.p + header.n, .arena = arena, .why = why};
-    struct command c = {.language = LANGUAGE_OTHER, .serialize = SERIALIZE_JSON};
-    struct fault none = {0};
-    if (why == NULL)
-        s.why = &none;
+    struct fault none;
+    const struct scan start = {.p = header.p, .end = header.p + header.n, .arena = arena, .why = why != NULL ? why : &none};
+    struct scan s = start;
+    struct command c = {.serialize = SERIALIZE_JSON};
+    if (usual_header(&s, &c)) {
+        *out = c;
+        return MQ_OK;
+    }
+    s = start;
+    c = (struct command){.language = LANGUAGE_OTHER, .serialize = SERIALIZE_JSON};
     s.why->err = MQ_OK;
     struct slice key = SLICE_LIT("header");
 
@@ -385,7 +460,9 @@ enum mq_err command_json_decode(struct slice header, struct arena *arena, struct
         goto malformed;
     if (!eat(&s, '}')) {
         do {
-            if (!string(&s, &key) || !eat(&s, ':') || !member(&s, key, &c))
+            if (!plain_key(&s, &key) && (!string(&s, &key) || !eat(&s, ':')))
+                goto malformed;
+            if (!member(&s, key, &c))
                 goto malformed;
         } while (eat(&s, ','));
         key = SLICE_LIT("end");

@@ -68,4 +68,25 @@ static inline void put_u64(uint8_t *p, uint64_t v)
     v = __builtin_bswap64(v);
     memcpy(p, &v, 8);
 }
+/* A text that is short as a rule, so that two overlapping words do; returns its end. */
+static inline uint8_t *put_text(uint8_t *to, const void *from, size_t n)
+{
+    const uint8_t *p = from;
+    if (n > 32) {
+        memcpy(to, p, n);
+    } else if (n >= 16) {
+        memcpy(to, p, 16);
+        memcpy(to + n - 16, p + n - 16, 16);
+    } else if (n >= 8) {
+        memcpy(to, p, 8);
+        memcpy(to + n - 8, p + n - 8, 8);
+    } else if (n >= 4) {
+        memcpy(to, p, 4);
+        memcpy(to + n - 4, p + n - 4, 4);
+    } else {
+        for (size_t i = 0; i < n; i++)
+            to[i] = p[i];
+    }
+    return to + n;
+}
 #endif

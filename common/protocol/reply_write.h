@@ -12,27 +12,6 @@
 enum { OUR_LANGUAGE = LANGUAGE_JAVA };
 enum { REPLY_FRAME = 8, REPLY_JSON_ROOM = 128 + 3 * I64_TEXT_MAX, REPLY_JSON_FIELD = 6, REPLY_BINARY_ROOM = 21, REPLY_BINARY_FIELD = 6 };
 
-/* Texts of an answer are short: two overlapping words do for most. */
-static inline uint8_t *put_text(uint8_t *to, const void *from, size_t n)
-{
-    const uint8_t *p = from;
-    if (n > 32) {
-        memcpy(to, p, n);
-    } else if (n >= 16) {
-        memcpy(to, p, 16);
-        memcpy(to + n - 16, p + n - 16, 16);
-    } else if (n >= 8) {
-        memcpy(to, p, 8);
-        memcpy(to + n - 8, p + n - 8, 8);
-    } else if (n >= 4) {
-        memcpy(to, p, 4);
-        memcpy(to + n - 4, p + n - 4, 4);
-    } else {
-        for (size_t i = 0; i < n; i++)
-            to[i] = p[i];
-    }
-    return to + n;
-}
 #define PUT_TEXT(at, literal) put_text(at, literal, sizeof(literal) - 1)
 
 /* Both length words of a frame without a body, whose header is [frame + REPLY_FRAME, end). */
