@@ -329,15 +329,6 @@ static bool drop_id(struct sending *s)
     return kept != NULL;
 }
 
-static size_t batch_count(struct slice rest, enum mq_err *err)
-{
-    struct batch_item item;
-    size_t n = 0;
-    while ((*err = batch_next(&rest, &item)) == MQ_OK)
-        n++;
-    return n;
-}
-
 /* Where the value that counts is now: a slice of `text`, whose bytes are at `at`. */
 static struct slice moved(struct slice value, struct slice text, const uint8_t *at)
 {
@@ -372,10 +363,9 @@ static bool batch_properties(const struct sending *s, struct slice own, struct m
 static int send_batch(struct sending *s, struct reply *out)
 {
     struct slice rest = s->rq->cmd->body;
-    enum mq_err err;
-    size_t n = batch_count(rest, &err);
-    if (err == MQ_EMALFORMED || n == 0)
-        return reply_refuse(out, RES_MESSAGE_ILLEGAL, "the body is not a batch: message %zu does not decode", n);
+    struct batch_item item;
+    struct message each;
+    size_t n = batch_count(rest), i = 0;
     if (rest.n > (size_t)s->c->config->max_message_size)
         return refuse_put(s, PUT_TOO_LARGE, out);
     if (s->props.delayed || (s->sys_flag & SYS_TRAN_MASK))
@@ -383,17 +373,18 @@ static int send_batch(struct sending *s, struct reply *out)
     struct message *m = arena_alloc(s->rq->arena, n * sizeof *m);
     struct put_result *put = arena_alloc(s->rq->arena, n * sizeof *put);
     struct known_props *known = arena_alloc(s->rq->arena, n * sizeof *known);
-    bool kept = drop_id(s);
-    for (size_t i = 0; i < n; i++) {
-        struct batch_item item;
-        if (m == NULL || put == NULL || known == NULL || !kept || batch_next(&rest, &item) != MQ_OK)
-            return reply_refuse(out, RES_MESSAGE_ILLEGAL, "a batch of %zu messages is too large", n);
-        message_begin(s, &m[i]);
+    if (m == NULL || put == NULL || known == NULL || !drop_id(s))
+        return reply_refuse(out, RES_MESSAGE_ILLEGAL, "a batch of %zu messages is too large", n);
+    message_begin(s, &each);
+    for (; i < n && batch_next(&rest, &item) == MQ_OK; i++) {
+        m[i] = each;
         m[i].flag = item.flag;
         m[i].body = item.body;
         if (!batch_properties(s, item.properties, &m[i], &known[i]))
             return reply_refuse(out, RES_MESSAGE_ILLEGAL, "a batch of %zu messages is too large", n);
     }
+    if (n == 0 || rest.n > 0)
+        return reply_refuse(out, RES_MESSAGE_ILLEGAL, "the body is not a batch: message %zu does not decode", i);
     return put_all(s, m, n, put, out);
 }
 

@@ -16,6 +16,7 @@
 #include <emmintrin.h>
 #endif
 
+#include "common/base/find2.h"
 #include "common/protocol/codes.h"
 #include "common/protocol/json.h"
 #include "common/protocol/rd.h"
@@ -34,32 +35,8 @@ static void blanks(struct scan *s)
         s->p++;
 }
 
-/* The first quote or backslash of [p, end), else end. Headers are short strings, one behind the other: sixteen bytes at once find the
- * end of most in one step. */
-enum { STEP = 16 };
-static inline const uint8_t *plain_step(const uint8_t *p) /* of [p, p + STEP), which can all be read; else p + STEP */
-{
-#ifdef __SSE2__
-    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\'), v = _mm_loadu_si128((const __m128i *)(const void *)p);
-    unsigned hits = (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, backslash)));
-    return p + __builtin_ctz(hits | 1u << STEP);
-#else
-    const uint8_t *end = p + STEP;
-    while (p < end && *p != '"' && *p != '\\')
-        p++;
-    return p;
-#endif
-}
-
-static inline const uint8_t *plain_end(const uint8_t *p, const uint8_t *end)
-{
-    for (const uint8_t *at; end - p >= STEP; p = at)
-        if ((at = plain_step(p)) != p + STEP)
-            return at;
-    while (p < end && *p != '"' && *p != '\\')
-        p++;
-    return p;
-}
+/* The first quote or backslash, which ends what needs no decoding. */
+static inline const uint8_t *plain_end(const uint8_t *p, const uint8_t *end) { return find2(p, end, '"', '\\'); }
 
 static inline bool eat(struct scan *s, uint8_t c)
 {
@@ -277,7 +254,7 @@ static inline bool plain_key(struct scan *s, struct slice *key)
  * to `room` of them, stops in front of the first that is something else, or near the header's end, and returns how many there were. */
 static inline uint32_t plain_fields(struct scan *s, struct ext_field *to, uint32_t room)
 {
-    enum { MARGIN = 8 + STEP }; /* a key of one letter and the first step of its value can be read unasked */
+    enum { MARGIN = 8 + FIND2_STEP }; /* a key of one letter and the first step of its value can be read unasked */
     const uint8_t *p = s->p, *end = s->end, *last = end - p > MARGIN ? end - MARGIN : p;
     uint32_t n = 0;
     for (; n < room && p < last && *p == '"'; n++) {
@@ -287,8 +264,8 @@ static inline uint32_t plain_fields(struct scan *s, struct ext_field *to, uint32
             if (end - key_end < MARGIN || memcmp(key_end, "\":\"", 3) != 0)
                 break;
         }
-        const uint8_t *value = key_end + 3, *value_end = plain_step(value);
-        if (value_end == value + STEP && end - (value_end = plain_end(value_end, end)) < 2)
+        const uint8_t *value = key_end + 3, *value_end = find2_step(value, '"', '\\');
+        if (value_end == value + FIND2_STEP && end - (value_end = plain_end(value_end, end)) < 2)
             break;
         if (memcmp(value_end, "\",", 2) != 0)
             break;

@@ -51,9 +51,7 @@ void message_encode(const struct message *m, uint8_t *out)
         memcpy(at, m->body.p, m->body.n);
     at += m->body.n;
     *at++ = (uint8_t)m->topic.n;
-    if (m->topic.n > 0)
-        memcpy(at, m->topic.p, m->topic.n);
-    at += m->topic.n;
+    at = put_text(at, m->topic.p, m->topic.n);
     put_u16(at, (uint16_t)m->properties.n);
     if (m->properties.n > 0)
         memcpy(at + 2, m->properties.p, m->properties.n);
@@ -113,6 +111,15 @@ enum mq_err message_decode(struct slice bytes, bool check_crc, struct message *o
         return MQ_EMALFORMED;
     *out = m;
     return MQ_OK;
+}
+
+size_t batch_count(struct slice rest)
+{
+    size_t n = 0;
+    struct rd r = rd_slice(rest);
+    for (uint32_t size; (size = rd_u32(&r)) >= BATCH_ITEM_MIN && rd_take(&r, size - 4) != NULL;)
+        n++;
+    return n;
 }
 
 enum mq_err batch_next(struct slice *rest, struct batch_item *out)

@@ -84,7 +84,9 @@ struct batch_item {
     int32_t flag;
     struct slice body, properties;
 };
-enum mq_err batch_next(struct slice *rest, struct batch_item *out); /* MQ_ENOTFOUND at the end, MQ_EMALFORMED */
+enum { BATCH_ITEM_MIN = 22 };
+enum mq_err batch_next(struct slice *rest, struct batch_item *out); /* MQ_ENOTFOUND at the end, MQ_EMALFORMED, which leaves *rest as it is */
+size_t batch_count(struct slice rest); /* how many there are by their sizes alone: at least as many as batch_next() gives */
 
 /* ---- names ---- */
 /* Letters, digits, _ - % | and at most `max` bytes, at least one. */

@@ -1,33 +1,15 @@
 /* properties.c - name 0x01 value 0x02 ..., read by Java's rules: the first 0x01 splits a pair; a pair shorter than three
  * characters, or with an empty name or value, is passed over; the last 0x02 may be absent. */
 #include "common/protocol/message.h"
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
 
-/* The first of both separators in [p, end), else end. */
-static inline const uint8_t *separator(const uint8_t *p, const uint8_t *end)
-{
-#ifdef __SSE2__
-    const __m128i pair = _mm_set1_epi8(PROP_SEP_PAIR), name = _mm_set1_epi8(PROP_SEP_NAME);
-    for (; end - p >= 16; p += 16) {
-        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-        unsigned hits = (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(v, pair), _mm_cmpeq_epi8(v, name)));
-        if (hits)
-            return p + __builtin_ctz(hits);
-    }
-#endif
-    while (p < end && *p != PROP_SEP_PAIR && *p != PROP_SEP_NAME)
-        p++;
-    return p;
-}
+#include "common/base/find2.h"
 
 bool prop_next(struct slice *rest, struct slice *name, struct slice *value)
 {
     while (rest->p != NULL) {
-        const uint8_t *from = rest->p, *end = from + rest->n, *split = separator(from, end), *at = split;
+        const uint8_t *from = rest->p, *end = from + rest->n, *split = find2(from, end, PROP_SEP_NAME, PROP_SEP_PAIR), *at = split;
         while (at < end && *at != PROP_SEP_PAIR) /* a value may hold the other one */
-            at = separator(at + 1, end);
+            at = find2(at + 1, end, PROP_SEP_NAME, PROP_SEP_PAIR);
         *rest = at == end ? slice_make(NULL, 0) : slice_make(at + 1, (size_t)(end - at - 1));
         if (split == at || split == from || split == at - 1)
             continue;
@@ -38,19 +20,28 @@ bool prop_next(struct slice *rest, struct slice *name, struct slice *value)
     return false;
 }
 
+static inline void take_value(struct slice pair, const char *name, size_t n, struct slice *value) /* name: with its separator */
+{
+    if (pair.n > n && memcmp(pair.p, name, n) == 0)
+        *value = slice_make(pair.p + n, pair.n - n);
+}
+
+/* Of a name that is sought the separator's place is known, so only the ends of pairs are looked for. */
 void prop_known(struct slice props, struct known_props *out)
 {
-    struct slice rest = props, name, value;
+    static const char tags[] = {PROP_TAGS "\1"}, keys[] = {PROP_KEYS "\1"}, uniq_key[] = {PROP_UNIQ_KEY "\1"};
+    struct slice rest = props;
     *out = (struct known_props){0};
-    while (prop_next(&rest, &name, &value)) {
-        if (name.n == sizeof PROP_TAGS - 1 && memcmp(name.p, PROP_TAGS, sizeof PROP_TAGS - 1) == 0)
-            out->tags = value;
-        else if (name.n == sizeof PROP_KEYS - 1 && memcmp(name.p, PROP_KEYS, sizeof PROP_KEYS - 1) == 0)
-            out->keys = value;
-        else if (name.n == sizeof PROP_UNIQ_KEY - 1 && memcmp(name.p, PROP_UNIQ_KEY, sizeof PROP_UNIQ_KEY - 1) == 0)
-            out->uniq_key = value;
+    while (rest.n > 0) {
+        const uint8_t *end = rest.p + rest.n, *at = find2(rest.p, end, PROP_SEP_PAIR, PROP_SEP_PAIR);
+        struct slice pair = slice_make(rest.p, (size_t)(at - rest.p));
+        take_value(pair, tags, sizeof tags - 1, &out->tags);
+        take_value(pair, keys, sizeof keys - 1, &out->keys);
+        take_value(pair, uniq_key, sizeof uniq_key - 1, &out->uniq_key);
+        rest = at == end ? slice_make(NULL, 0) : slice_make(at + 1, (size_t)(end - at - 1));
     }
 }
+_Static_assert(PROP_SEP_NAME == 1, "written as text above");
 
 bool prop_get(struct slice props, const char *name, struct slice *value)
 {

@@ -1,6 +1,6 @@
 /* properties.c - fuzz target: the properties of a message.
  * Oracle: no name or value is empty or holds a separator that ends it; prop_get finds the last of equal names; what prop_add writes is
- * walked as the same pairs; prop_copy_without leaves out exactly that name. */
+ * walked as the same pairs; prop_copy_without leaves out exactly that name; prop_known finds what prop_get does. */
 #include "common/protocol/message.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -15,11 +15,22 @@ static void same_but(struct slice all, struct slice some, struct slice left_out)
     CHECK(!prop_next(&some, &name2, &value2));
 }
 
+static void known_is(struct slice props, const char *name, struct slice value)
+{
+    struct slice got = {0};
+    CHECK(prop_get(props, name, &got) == (value.n > 0) && slice_eq(got, value));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     struct slice props = slice_make(data, n), rest = props, name, value, last = {0}, found;
     struct buf copy = {0}, without = {0};
     char *one = NULL;
+    struct known_props known;
+    prop_known(props, &known);
+    known_is(props, PROP_TAGS, known.tags);
+    known_is(props, PROP_KEYS, known.keys);
+    known_is(props, PROP_UNIQ_KEY, known.uniq_key);
     while (prop_next(&rest, &name, &value)) {
         CHECK(slice_within(name, props) && slice_within(value, props) && name.n > 0 && value.n > 0);
         CHECK(!memchr(name.p, PROP_SEP_NAME, name.n) && !memchr(name.p, PROP_SEP_PAIR, name.n) && !memchr(value.p, PROP_SEP_PAIR, value.n));
