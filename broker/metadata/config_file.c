@@ -21,7 +21,8 @@ struct config_file {
     const struct store_io *io;
     const struct store_exec *exec;
     config_file_text_fn *text;
-    void *text_ctx;
+    config_file_told_fn *told; /* NULL: nobody */
+    void *text_ctx, *told_ctx;
     bool dirty, in_flight, failed;
     bool folder_sure; /* the chore's, too: the folder's own name was synced by this process */
     int64_t complained_ms;
@@ -183,6 +184,8 @@ static void take_result(struct config_file *f)
         log_error("metadata", "file not written, its old content stays file=%s why=%s", f->path, fault_text(&f->why, words, sizeof words));
     else if (was && !f->failed)
         log_info("metadata", "file written again file=%s", f->path);
+    if (f->told)
+        f->told(f->told_ctx, !f->failed);
 }
 
 static bool make_text(struct config_file *f)
@@ -204,9 +207,9 @@ static void done(struct store_work *w)
     f->in_flight = false;
     bool changed = f->dirty;
     take_result(f);
-    if (changed && !f->failed)
+    if (changed && !f->failed && !f->in_flight)
         start(f);
-    else if (f->writing.cap > 1 << 20)
+    else if (!f->in_flight && f->writing.cap > 1 << 20)
         buf_free(&f->writing);
 }
 
@@ -225,6 +228,12 @@ void config_file_source(struct config_file *f, config_file_text_fn *text, void *
 {
     f->text = text;
     f->text_ctx = ctx;
+}
+
+void config_file_tell(struct config_file *f, config_file_told_fn *told, void *ctx)
+{
+    f->told = told;
+    f->told_ctx = ctx;
 }
 
 void config_file_changed(struct config_file *f)
@@ -250,6 +259,7 @@ void config_file_close(struct config_file *f)
     if (f == NULL)
         return;
     assert(!f->in_flight);
+    f->told = NULL;
     if (f->dirty && f->text && make_text(f)) {
         f->result = replace(f, buf_view(&f->writing), &f->why);
         f->dirty = false;

@@ -22,6 +22,9 @@ enum mq_err config_file_load(struct config_file *f, config_file_take_fn *take, v
 /* Who makes the text, from now on. */
 typedef void config_file_text_fn(void *ctx, struct buf *out);
 void config_file_source(struct config_file *f, config_file_text_fn *text, void *ctx);
+/* Who is told, after each write: `good`, the text made last is on the disk; else it is not, also when no text could be made. Not by close. */
+typedef void config_file_told_fn(void *ctx, bool good);
+void config_file_tell(struct config_file *f, config_file_told_fn *told, void *ctx);
 void config_file_changed(struct config_file *f);
 void config_file_touch(struct config_file *f); /* dirty, but no write starts: for who is about to close */
 /* Tries again what failed; nothing when nothing did. For a timer of the owner. */

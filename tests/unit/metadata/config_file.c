@@ -50,6 +50,52 @@ static void save(const char *text)
 
 Test(config_file, a_first_start_finds_nothing) { cr_assert(config_file_load(file, take, NULL, NULL) == MQ_ENOTFOUND); }
 
+static char told[16]; /* + good, - not */
+static void hear(void *ctx, bool good)
+{
+    (void)ctx;
+    strcat(told, good ? "+" : "-");
+}
+
+Test(config_file, who_listens_hears_how_each_write_went)
+{
+    told[0] = 0;
+    config_file_tell(file, hear, NULL);
+    config_file_changed(file);
+    config_file_changed(file); /* while the first is under way: one more */
+    cr_expect_str_eq(told, "", "not before it is done");
+    works_all();
+    cr_expect_str_eq(told, "++");
+    disk.fail_at = disk.ops + 1;
+    save("two");
+    cr_expect_str_eq(told, "++-");
+    disk.fail_at = 0;
+    config_file_retry(file);
+    works_all();
+    cr_expect_str_eq(told, "++-+");
+    config_file_touch(file);
+    config_file_close(file);
+    cr_expect_str_eq(told, "++-+", "the last one of all is nobody's business");
+    file = open_file();
+}
+
+static void change_again(void *ctx, bool good)
+{
+    (void)ctx;
+    strcat(told, good ? "+" : "-");
+    if (strlen(told) < 4)
+        config_file_changed(file);
+}
+
+Test(config_file, who_hears_of_a_write_may_make_another_one_due)
+{
+    told[0] = 0;
+    config_file_tell(file, change_again, NULL);
+    save("one");
+    cr_expect_str_eq(told, "++++");
+    cr_expect(!config_file_dirty(file));
+}
+
 Test(config_file, what_was_saved_is_loaded_and_the_old_one_is_kept)
 {
     save("one");
