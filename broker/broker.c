@@ -155,6 +155,7 @@ static enum mq_err routes_fill(struct broker *b, struct fault *why)
     pull_message_routes(&sink, &b->core);
     client_manage_routes(&sink, &b->core);
     client_call_routes(&sink, &b->core);
+    queue_lock_routes(&sink, &b->core);
     consumer_offset_routes(&sink, &b->core);
     queue_offset_routes(&sink, &b->core);
     query_message_routes(&sink, &b->core);
@@ -204,6 +205,31 @@ static enum mq_err waiters_open(struct broker *b, struct fault *why)
     return err == MQ_OK ? MQ_OK : fault_set(why, err, 0, "broker");
 }
 
+static enum mq_err load_locks(void *ctx, struct slice text, struct fault *why)
+{
+    struct broker *b = ctx;
+    return queue_locks_take(b->core.locks, text, b->core.boot_mono_ms, why);
+}
+
+static enum mq_err locks_open(struct broker *b, struct fault *why)
+{
+    const struct queue_locks_setup setup = broker_locks_setup(b);
+    char words[300];
+    struct fault unread = {0};
+    enum mq_err err = queue_locks_new(&setup, &b->core.locks);
+    if (err == MQ_OK)
+        err = config_file_new(&b->io, exec_store(b->exec), "config/queueLocks.json", &b->locks_file);
+    if (err != MQ_OK)
+        return fault_set(why, err, 0, "queue locks");
+    broker_locks_wire(b);
+    err = config_file_load(b->locks_file, load_locks, b, &unread);
+    if (err == MQ_OK || err == MQ_ENOTFOUND)
+        return MQ_OK;
+    log_warn("broker", "who held queue locks is not known, nobody gets one for %d ms why=%s", LOCK_GONE_MS, fault_text(&unread, words, sizeof words));
+    queue_locks_doubt(b->core.locks, b->core.boot_mono_ms);
+    return MQ_OK;
+}
+
 static enum mq_err registrar_open(struct broker *b, struct fault *why)
 {
     const struct broker_config *c = &b->config;
@@ -220,7 +246,8 @@ static enum mq_err registrar_open(struct broker *b, struct fault *why)
 static enum mq_err open_all(struct broker *b, struct fault *why)
 {
     static enum mq_err (*const steps[])(struct broker *, struct fault *) = {identity_open, store_open,   tables_open,
-                                                                            listen_on,     waiters_open, registrar_open};
+                                                                            listen_on,     waiters_open, locks_open,
+                                                                            registrar_open};
     enum mq_err err = stats_new(b->config.cluster_name, clock_wall_ms(), clock_mono_ms(), &b->core.stats);
     if (err != MQ_OK)
         return fault_set(why, err, 0, "statistics");
@@ -278,6 +305,7 @@ void broker_close(struct broker *b)
     broker_clock_stop(b);
     if (b->exec)
         exec_drain(b->exec);
+    config_file_close(b->locks_file);
     offsets_close(c->offsets);
     groups_close(c->groups);
     topics_close(c->topics);
@@ -287,6 +315,7 @@ void broker_close(struct broker *b)
     registrar_free(b->registrar);
     broker_drop_unanswered(b);
     server_free(b->server);
+    queue_locks_free(c->locks);
     sessions_free(c->sessions);
     longpoll_free(c->longpoll);
     ack_queue_free(c->acks);

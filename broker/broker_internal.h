@@ -8,6 +8,7 @@
 #include "broker/metadata/topics.h"
 #include "broker/outward/register.h"
 #include "broker/processor/context.h"
+#include "broker/session/queue_locks.h"
 #include "broker/session/session.h"
 #include "common/remoting/server.h"
 
@@ -21,6 +22,7 @@ struct broker {
     struct server *server;
     struct caller *caller;
     struct registrar *registrar;
+    struct config_file *locks_file; /* of core.locks */
     char addr[300], ha_addr[300]; /* brokerIP1:listenPort, brokerIP2:haListenPort */
     struct list unanswered; /* of struct told_later: topic creations whose answer waits for the name servers */
 
@@ -39,6 +41,8 @@ struct store_listener broker_store_listener(struct broker *b);
 struct topics_listener broker_topics_listener(struct broker *b);
 struct session_listener broker_session_listener(struct broker *b);
 struct server_events broker_server_events(struct broker *b);
+struct queue_locks_setup broker_locks_setup(struct broker *b);
+void broker_locks_wire(struct broker *b); /* to its file */
 void broker_fill_context(struct broker *b);   /* the calls that processors may make */
 void broker_drop_unanswered(struct broker *b);
 

@@ -5,7 +5,7 @@
  *   store timer  when message_store_tick() wants to be called: it says so itself, and a write brings it forward
  *   deadline     the earliest of all acks, waiting connections and parked pulls. It is moved only to an earlier time: when it fires too early,
  *                it just arms itself anew, which is cheaper than moving it with each pull that is answered in time
- *   10 s         silent clients, statistics, tables whose last write failed
+ *   10 s         silent clients, ended queue locks, statistics, tables whose last write failed
  *   5 s          consumer offsets (flushConsumerOffsetInterval)
  * With nothing to do that makes less than one wake-up a second.   (test: integration/lifecycle, an idle broker) */
 #include "broker/ack/ack_queue.h"
@@ -114,6 +114,8 @@ static void on_chores(void *arg)
     stats_sample(b->core.stats, loop_now_ms(b->loop), loop_mono_ms(b->loop));
     topics_retry_save(b->core.topics);
     groups_retry_save(b->core.groups);
+    queue_locks_expire(b->core.locks, loop_mono_ms(b->loop));
+    config_file_retry(b->locks_file);
 }
 
 static void on_offsets(void *arg) { offsets_save_if_dirty(((struct broker *)arg)->core.offsets); }

@@ -58,7 +58,7 @@ static const char *const level_names[] = {"debug", "info", "warn", "error", "off
     X(sendMessageThreadPoolNums, "2") X(serverAsyncSemaphoreValue, "64")                      \
     X(serverCallbackExecutorThreads, "0") X(serverOnewaySemaphoreValue, "256") X(serverPooledByteBufAllocatorEnable, "true")          \
     X(serverSelectorThreads, "3") X(serverSocketRcvBufSize, "0") X(serverSocketSndBufSize, "0") X(serverWorkerThreads, "8")           \
-    X(storePathDLedgerCommitLog, "") X(storeReplyMessageEnable, "true") X(transactionCheckInterval, "60000")                          \
+    X(storePathDLedgerCommitLog, "") X(transactionCheckInterval, "60000")                          \
     X(transactionCheckMax, "15") X(transactionTimeOut, "6000") X(transferMsgByHeap, "true") X(transientStorePoolEnable, "false")      \
     X(transientStorePoolSize, "5") X(useEpollNativeSelector, "false") X(useReentrantLockWhenPutMessage, "true") X(useTLS, "false")    \
     X(waitTimeMillsInHeartbeatQueue, "31000") X(waitTimeMillsInPullQueue, "5000") X(waitTimeMillsInTransactionQueue, "3000")          \
@@ -101,6 +101,9 @@ static const struct conf_key keys[] = {
     {"rejectTransactionMessage", CONF_BOOL, AT(reject_transaction), "false", 0, 0, LIVE, "refuses half messages", NULL},
     {"enablePropertyFilter", CONF_BOOL, AT(enable_property_filter), "false", 0, 0, AT_START, "SQL92 expressions; not in this version yet", NULL},
     {"notifyConsumerIdsChangedEnable", CONF_BOOL, AT(notify_consumer_ids_changed), "true", 0, 0, LIVE, "tells a group at once who came and went", NULL},
+    {"rocketmq.broker.rebalance.lockMaxLiveTime", CONF_I64, AT(lock_live_ms), "60000", 1000, 3600000, AT_START,
+     "a queue lock that is not renewed ends after this; a system property of Apache's broker", NULL},
+    {"storeReplyMessageEnable", CONF_BOOL, AT(store_reply), "true", 0, 0, LIVE, "keeps replies in the reply topic, too", NULL},
     {"startAcceptSendRequestTimeStamp", CONF_I64, AT(start_accept_send_ms), "0", 0, INT64_MAX, LIVE, "sends before it are refused; ms since 1970", NULL},
     {"waitTimeMillsInSendQueue", CONF_I64, AT(wait_in_send_queue_ms), "200", 0, 600000, LIVE, "a send waits so long for its turn, at least 2000", NULL},
     {"sendThreadPoolQueueCapacity", CONF_INT, AT(send_queue_capacity), "10000", 1, 10000000, LIVE,

@@ -27,6 +27,8 @@ struct broker_config {
     int32_t broker_permission, default_topic_queue_nums;
     bool auto_create_topic, auto_create_group, cluster_topic, broker_topic, trace_topic_enable, trace_on;
     bool reject_transaction, enable_property_filter, notify_consumer_ids_changed;
+    bool store_reply;
+    int64_t lock_live_ms;
     int64_t start_accept_send_ms;
 
     /* pulling */

@@ -3,6 +3,7 @@
  *   store     --written, flushed--> acks       --arrived--> long polling        --failed--> everybody; soon the broker stops
  *   topics    --changed--> registrar, long polling
  *   sessions  --members changed--> the members (40)         --group seen--> groups, topics
+ *   locks     --changed--> their file, which says when it is written
  *   server    --closed--> sessions, long polling        --resumed--> sessions, statistics
  *   25        --a live key changed--> the log's level, registrar
  * Nothing is decided here but who is to hear what. */
@@ -119,6 +120,27 @@ struct session_listener broker_session_listener(struct broker *b)
 {
     return (struct session_listener){.ctx = b, .mono_ms = session_clock, .members_changed = on_members_changed,
                                      .group_seen = on_group_seen, .subscription_mismatch = on_mismatch};
+}
+
+/* ---- queue locks ---- */
+static bool is_here(void *ctx, const struct lock_owner *who)
+{
+    return sessions_consumer_client(((const struct broker *)ctx)->core.sessions, who->group, who->client_id) != NULL;
+}
+
+static void on_locks_changed(void *ctx) { config_file_changed(((struct broker *)ctx)->locks_file); }
+static void locks_text(void *ctx, struct buf *out) { queue_locks_encode(((struct broker *)ctx)->core.locks, out); }
+static void on_locks_written(void *ctx, bool good) { queue_locks_saved(((struct broker *)ctx)->core.locks, good); }
+
+struct queue_locks_setup broker_locks_setup(struct broker *b)
+{
+    return (struct queue_locks_setup){.live_ms = b->config.lock_live_ms, .outbox = b->core.outbox, .ctx = b, .here = is_here, .changed = on_locks_changed};
+}
+
+void broker_locks_wire(struct broker *b)
+{
+    config_file_source(b->locks_file, locks_text, b);
+    config_file_tell(b->locks_file, on_locks_written, b);
 }
 
 /* ---- connections ---- */

@@ -1,6 +1,7 @@
 /* client_manage.c - clients come, stay, go, and are looked at: 34 35 38 46 203 204 328. What follows from a change of members (40)
  * is the sessions' listener's business. */
 #include "broker/processor/admin.h"
+#include "broker/session/queue_locks.h"
 #include "common/protocol/codes.h"
 
 static enum handled heartbeat(void *ctx, const struct request *rq, struct reply *out)
@@ -17,11 +18,14 @@ static enum handled unregister(void *ctx, const struct request *rq, struct reply
 {
     struct broker_context *c = ctx;
     struct fields f = fields_of(rq->cmd);
-    field_str(&f, "clientID");
+    struct slice client_id = field_str(&f, "clientID");
     struct slice producer = field_str_or_none(&f, "producerGroup"), consumer = field_str_or_none(&f, "consumerGroup");
     if (f.bad[0])
         return admin_bad_field(&f, out);
     sessions_unregister(c->sessions, rq->peer->conn_id, producer, consumer);
+    const struct lock_owner who = {.group = consumer, .client_id = client_id};
+    if (consumer.n && consumer.n <= SESSION_GROUP_MAX && client_id.n <= SESSION_CLIENT_ID_MAX)
+        queue_locks_leave(c->locks, &who); /* it has stopped consuming before it says this */
     return HANDLED_NOW;
 }
 

@@ -20,6 +20,7 @@ struct broker_context {
     struct groups *groups;
     struct offsets *offsets;
     struct sessions *sessions;
+    struct queue_locks *locks;
     struct longpoll *longpoll;
     struct ack_queue *acks;
     enum pressure pressure;                   /* of the last turn's end: sends wait while there is one */
@@ -74,6 +75,7 @@ void send_message_routes(struct route_sink *sink, struct broker_context *ctx);  
 void pull_message_routes(struct route_sink *sink, struct broker_context *ctx);   /* 11 361 */
 void client_manage_routes(struct route_sink *sink, struct broker_context *ctx);  /* 34 35 38 46 203 204 328 */
 void client_call_routes(struct route_sink *sink, struct broker_context *ctx);    /* 307 309 */
+void queue_lock_routes(struct route_sink *sink, struct broker_context *ctx);     /* 41 42 */
 void consumer_offset_routes(struct route_sink *sink, struct broker_context *ctx);/* 14 15 */
 void queue_offset_routes(struct route_sink *sink, struct broker_context *ctx);   /* 29 30 31 32 */
 void query_message_routes(struct route_sink *sink, struct broker_context *ctx);  /* 12 33 */

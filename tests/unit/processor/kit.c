@@ -102,6 +102,14 @@ static struct connections_waiting waiting(const void *broker)
     (void)broker;
     return (struct connections_waiting){k.n_waiting, k.waits, k.n_waiting ? k.waiting[0].since_ms : INT64_MAX};
 }
+static bool is_here(void *ctx, const struct lock_owner *who)
+{
+    (void)ctx;
+    return sessions_consumer_client(k.c.sessions, who->group, who->client_id) != NULL;
+}
+static void locks_changed(void *ctx) { (void)ctx, config_file_changed(k.locks_file); }
+static void locks_text(void *ctx, struct buf *out) { (void)ctx, queue_locks_encode(k.c.locks, out); }
+static void locks_written(void *ctx, bool good) { (void)ctx, queue_locks_saved(k.c.locks, good); }
 static void register_now(void *broker) { (void)broker, k.registered++; }
 static bool answer_when_known(void *broker, const struct ticket *to)
 {
@@ -160,6 +168,11 @@ static void tables_open(void)
     cr_assert(topics_open(table_file("config/topics.json"), &setup, &listener, k.now_ms, &k.c.topics, &why) == MQ_OK, "%s", why.what);
     cr_assert(groups_open(table_file("config/subscriptionGroup.json"), k.config.auto_create_group, k.now_ms, &k.c.groups, &why) == MQ_OK);
     cr_assert(offsets_open(table_file("config/consumerOffset.json"), &k.c.offsets, &why) == MQ_OK);
+    const struct queue_locks_setup locks = {.live_ms = k.config.lock_live_ms, .outbox = &outbox, .here = is_here, .changed = locks_changed};
+    cr_assert(queue_locks_new(&locks, &k.c.locks) == MQ_OK);
+    k.locks_file = table_file("config/queueLocks.json");
+    config_file_source(k.locks_file, locks_text, NULL);
+    config_file_tell(k.locks_file, locks_written, NULL);
 }
 
 static void waiters_open(void)
@@ -199,6 +212,7 @@ void kit_start_with(const char *settings)
     pull_message_routes(&sink, &k.c);
     client_manage_routes(&sink, &k.c);
     client_call_routes(&sink, &k.c);
+    queue_lock_routes(&sink, &k.c);
     consumer_offset_routes(&sink, &k.c);
     queue_offset_routes(&sink, &k.c);
     query_message_routes(&sink, &k.c);
@@ -215,6 +229,8 @@ void kit_end(void)
     if (k.disk == NULL)
         return;
     sim_exec_drain(&k.exec);
+    config_file_close(k.locks_file);
+    queue_locks_free(k.c.locks);
     offsets_close(k.c.offsets);
     groups_close(k.c.groups);
     topics_close(k.c.topics);

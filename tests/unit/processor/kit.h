@@ -12,6 +12,7 @@
 #include "broker/metadata/offsets.h"
 #include "broker/metadata/topics.h"
 #include "broker/processor/context.h"
+#include "broker/session/queue_locks.h"
 #include "broker/session/session.h"
 #include "broker/stats/stats.h"
 #include "broker/store/message_store.h"
@@ -44,6 +45,7 @@ struct kit {
     struct broker_context c;
     struct broker_config config;
     struct fake_disk *disk;
+    struct config_file *locks_file;
     struct sim_exec exec;
     struct request_route rows[64];
     size_t n_rows;
