@@ -76,6 +76,7 @@ void pull_message_routes(struct route_sink *sink, struct broker_context *ctx);  
 void client_manage_routes(struct route_sink *sink, struct broker_context *ctx);  /* 34 35 38 46 203 204 328 */
 void client_call_routes(struct route_sink *sink, struct broker_context *ctx);    /* 307 309 */
 void queue_lock_routes(struct route_sink *sink, struct broker_context *ctx);     /* 41 42 */
+void reset_offset_routes(struct route_sink *sink, struct broker_context *ctx);   /* 222 223 */
 void consumer_offset_routes(struct route_sink *sink, struct broker_context *ctx);/* 14 15 */
 void queue_offset_routes(struct route_sink *sink, struct broker_context *ctx);   /* 29 30 31 32 */
 void query_message_routes(struct route_sink *sink, struct broker_context *ctx);  /* 12 33 */

@@ -213,6 +213,7 @@ void kit_start_with(const char *settings)
     client_manage_routes(&sink, &k.c);
     client_call_routes(&sink, &k.c);
     queue_lock_routes(&sink, &k.c);
+    reset_offset_routes(&sink, &k.c);
     consumer_offset_routes(&sink, &k.c);
     queue_offset_routes(&sink, &k.c);
     query_message_routes(&sink, &k.c);
