@@ -157,6 +157,7 @@ static enum mq_err routes_fill(struct broker *b, struct fault *why)
     client_call_routes(&sink, &b->core);
     queue_lock_routes(&sink, &b->core);
     reset_offset_routes(&sink, &b->core);
+    reply_message_routes(&sink, &b->core);
     consumer_offset_routes(&sink, &b->core);
     queue_offset_routes(&sink, &b->core);
     query_message_routes(&sink, &b->core);

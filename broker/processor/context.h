@@ -77,6 +77,7 @@ void client_manage_routes(struct route_sink *sink, struct broker_context *ctx); 
 void client_call_routes(struct route_sink *sink, struct broker_context *ctx);    /* 307 309 */
 void queue_lock_routes(struct route_sink *sink, struct broker_context *ctx);     /* 41 42 */
 void reset_offset_routes(struct route_sink *sink, struct broker_context *ctx);   /* 222 223 */
+void reply_message_routes(struct route_sink *sink, struct broker_context *ctx);  /* 324 325 */
 void consumer_offset_routes(struct route_sink *sink, struct broker_context *ctx);/* 14 15 */
 void queue_offset_routes(struct route_sink *sink, struct broker_context *ctx);   /* 29 30 31 32 */
 void query_message_routes(struct route_sink *sink, struct broker_context *ctx);  /* 12 33 */

@@ -214,6 +214,7 @@ void kit_start_with(const char *settings)
     client_call_routes(&sink, &k.c);
     queue_lock_routes(&sink, &k.c);
     reset_offset_routes(&sink, &k.c);
+    reply_message_routes(&sink, &k.c);
     consumer_offset_routes(&sink, &k.c);
     queue_offset_routes(&sink, &k.c);
     query_message_routes(&sink, &k.c);
