@@ -93,6 +93,8 @@ static enum mq_err store_open(struct broker *b, struct fault *why)
                              .index_entries = (uint32_t)c->index_entries,
                              .flush_interval_ms = c->flush_interval_ms,
                              .flush_queue_interval_ms = c->flush_queue_interval_ms,
+                             .flush_queue_least_bytes = (size_t)c->flush_queue_least_pages * 4096,
+                             .flush_queue_thorough_ms = c->flush_queue_thorough_ms,
                              .unflushed_max = b->core.unflushed_max,
                              .sync_flush = c->flush_disk == FLUSH_DISK_SYNC,
                              .reserved_ms = c->file_reserved_hours * 3600000,

@@ -42,8 +42,7 @@ static const char *const level_names[] = {"debug", "info", "warn", "error", "off
     X(endTransactionPoolQueueCapacity, "100000") X(endTransactionThreadPoolNums, "16") X(expectConsumerNumUseFilter, "32")            \
     X(fastFailIfNoBufferInStorePool, "false") X(fetchNamesrvAddrByAddressServer, "false") X(filterDataCleanTimeSpan, "86400000")      \
     X(filterServerNums, "0") X(filterSupportRetry, "false") X(flushCommitLogLeastPages, "4")                                          \
-    X(flushCommitLogThoroughInterval, "10000") X(flushCommitLogTimed, "true") X(flushConsumeQueueLeastPages, "2")                     \
-    X(flushConsumeQueueThoroughInterval, "60000") X(flushConsumerOffsetHistoryInterval, "60000")                                      \
+    X(flushCommitLogThoroughInterval, "10000") X(flushCommitLogTimed, "true") X(flushConsumerOffsetHistoryInterval, "60000")          \
     X(flushDelayOffsetInterval, "10000") X(flushLeastPagesWhenWarmMapedFile, "4096") X(haHousekeepingInterval, "20000")               \
     X(haMasterAddress, "") X(haSendHeartbeatInterval, "5000") X(haSlaveFallbehindMax, "268435456") X(haTransferBatchSize, "32768")    \
     X(heartbeatThreadPoolNums, "2") X(heartbeatThreadPoolQueueCapacity, "50000") X(highSpeedMode, "false")                            \
@@ -145,7 +144,9 @@ static const struct conf_key keys[] = {
     {"maxHashSlotNum", CONF_I64, AT(index_slots), "5000000", 1, 500000000, AT_START, "slots of an index file", NULL},
     {"maxIndexNum", CONF_I64, AT(index_entries), "20000000", 1, 500000000, AT_START, "entries of an index file", NULL},
     {"flushIntervalCommitLog", CONF_I64, AT(flush_interval_ms), "500", 1, 600000, AT_START, "the log is flushed so often", NULL},
-    {"flushIntervalConsumeQueue", CONF_I64, AT(flush_queue_interval_ms), "1000", 1, 600000, AT_START, "the queues are written so often", NULL},
+    {"flushIntervalConsumeQueue", CONF_I64, AT(flush_queue_interval_ms), "1000", 1, 600000, AT_START, "queues with enough to sync are synced", NULL},
+    {"flushConsumeQueueLeastPages", CONF_INT, AT(flush_queue_least_pages), "2", 0, 1024, AT_START, "pages of 4 KiB of a queue that are enough", NULL},
+    {"flushConsumeQueueThoroughInterval", CONF_I64, AT(flush_queue_thorough_ms), "60000", 0, 600000, AT_START, "all are, or when a log file is full", NULL},
     {"flushDiskFallbehindMax", CONF_I64, AT(flush_behind_max), "0", 0, INT64_MAX, AT_START,
      "bytes of the log not yet flushed; beyond it connections that send are not read; 0: a 16th of the memory, at most 256 MiB", NULL},
     {"fileReservedTime", CONF_I64, AT(file_reserved_hours), "72", 0, 87600, AT_START, "hours that a file of the log is kept", NULL},

@@ -52,7 +52,8 @@ struct broker_config {
     int32_t max_message_size;
     bool check_crc_on_recover, index_enable, clean_file_forcibly;
     int64_t index_slots, index_entries;
-    int64_t flush_interval_ms, flush_queue_interval_ms, flush_behind_max;
+    int64_t flush_interval_ms, flush_queue_interval_ms, flush_queue_thorough_ms, flush_behind_max;
+    int32_t flush_queue_least_pages;
     int64_t file_reserved_hours;
     int32_t disk_max_used_percent;
 

@@ -180,7 +180,8 @@ int64_t consume_queue_next(const struct consume_queue *q) { return q->next; }
 void consume_queue_set_next(struct consume_queue *q, int64_t queue_off) { q->next = queue_off > q->max ? queue_off : q->max; }
 int64_t consume_queue_roll_next(const struct consume_queues *t, int64_t queue_off) { return cq_file_of(t, queue_off) + t->per_file; }
 size_t consume_queues_waiting(const struct consume_queues *t) { return t->waiting; }
-bool consume_queues_dirty(const struct consume_queues *t) { return !list_empty(&t->dirty); }
+bool consume_queues_dirty(const struct consume_queues *t) { return !list_empty(&t->dirty) || !list_empty(&t->ripe); }
+bool consume_queues_ripe(const struct consume_queues *t) { return !list_empty(&t->ripe); }
 size_t consume_queues_count(const struct consume_queues *t) { return t->n; }
 size_t consume_queues_memory(const struct consume_queues *t) { return t->memory + t->topics.n_slots * sizeof(void *); }
 
@@ -195,10 +196,14 @@ void consume_queues_each(struct consume_queues *t, store_queue_fn *fn, void *arg
 
 /* ---- adding ---- */
 
+static bool is_ripe(const struct consume_queues *t, const struct consume_queue *q) { return (uint64_t)(q->max - q->synced) * CQ_UNIT >= t->least; }
+
 void cq_mark_dirty(struct consume_queues *t, struct consume_queue *q)
 {
-    if (!q->busy && list_empty(&q->link))
-        list_push_back(&t->dirty, &q->link);
+    if (q->taken)
+        return;
+    list_remove(&q->link);
+    list_push_back(is_ripe(t, q) ? &t->ripe : &t->dirty, &q->link);
 }
 
 /* Room for `more` units behind the tail, which starts at max when there is none. */
@@ -270,6 +275,7 @@ enum mq_err consume_queue_add(struct consume_queues *t, struct consume_queue *q,
         return MQ_EINVAL;
     if (queue_off < q->max)
         return MQ_OK;
+    bool ripe = is_ripe(t, q);
     if (queue_off > q->max) {
         enum mq_err err = pad_to(t, q, queue_off);
         if (err != MQ_OK)
@@ -286,7 +292,8 @@ enum mq_err consume_queue_add(struct consume_queues *t, struct consume_queue *q,
     q->max++;
     if (q->next < q->max)
         q->next = q->max;
-    cq_mark_dirty(t, q);
+    if (list_empty(&q->link) || ripe != is_ripe(t, q))
+        cq_mark_dirty(t, q);
     return MQ_OK;
 }
 

@@ -20,9 +20,10 @@ struct consume_queue;  /* one */
 
 /* Scans consumequeue/TOPIC/ID beneath io's root: names and sizes only, so that 100,000 queues open in seconds; a queue's tail and
  * minimum are found by consume_queues_recover(), which must come before anything else. file_size: bytes, a multiple of 20.
- * exec (borrowed for the table's life): continues flush rounds (LANE_FLUSH) and unlinks files (LANE_CHORE); NULL: all inline. */
-enum mq_err consume_queues_open(const struct store_io *io, const struct store_exec *exec, uint32_t file_size, struct consume_queues **out,
-                                struct fault *why);
+ * exec (borrowed for the table's life): continues flush rounds (LANE_FLUSH) and unlinks files (LANE_CHORE); NULL: all inline.
+ * least_bytes: a queue with so many unwritten or unsynced is ripe: worth a sync before a thorough round. */
+enum mq_err consume_queues_open(const struct store_io *io, const struct store_exec *exec, uint32_t file_size, size_t least_bytes,
+                                struct consume_queues **out, struct fault *why);
 /* Forgets what was not written: consume_queues_flush_now() first. All submitted works must have run (a work's done may submit
  * the next one). NULL allowed. */
 void consume_queues_close(struct consume_queues *t);
@@ -63,12 +64,14 @@ int64_t consume_queue_roll_next(const struct consume_queues *t, int64_t queue_of
  * queues per work so that the log's own syncs get in between. Memory is bounded by starting a round when `waiting` exceeds a limit.
  * What is not written is lost with the process: after an unclean stop it is dispatched again. */
 size_t consume_queues_waiting(const struct consume_queues *t); /* bytes of units not yet in their files */
-bool consume_queues_dirty(const struct consume_queues *t);     /* a round has something to do: units, cut files, names */
-/* Starts a round over all queues that have at least least_bytes unwritten or unsynced (0: all): submit the returned work to LANE_FLUSH.
+bool consume_queues_dirty(const struct consume_queues *t);     /* a thorough round has something to do: units, cut files, names */
+bool consume_queues_ripe(const struct consume_queues *t);      /* and one that is not thorough, too */
+/* Starts a round over the ripe queues, or a thorough one over all: submit the returned work to LANE_FLUSH.
  * Its done() submits the next slice to exec or, after the last, calls fn once: MQ_OK means that every unit added before this
- * call (of the queues chosen) survives a power cut. NULL: nothing to do, or a round is under way, or out of memory. After an error the
+ * call (of the queues chosen) survives a power cut; MQ_EAGAIN that it may not, because some queue's files were in other hands.
+ * NULL: nothing to do, or not now, or a round is under way, or out of memory. After an error but MQ_EAGAIN and MQ_EFULL the
  * table writes no more: the store is FAILED; reads go on. exec NULL: one work does all. */
-struct store_work *consume_queues_flush_job(struct consume_queues *t, size_t least_bytes, void (*fn)(void *arg, enum mq_err err, const struct fault *why),
+struct store_work *consume_queues_flush_job(struct consume_queues *t, bool thorough, void (*fn)(void *arg, enum mq_err err, const struct fault *why),
                                             void *arg);
 bool consume_queues_flushing(const struct consume_queues *t); /* a round is under way */
 /* pwrite (page cache only), on this thread, of all that waits and is not in a round's hands. */

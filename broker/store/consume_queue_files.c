@@ -382,8 +382,8 @@ static enum mq_err open_all(struct consume_queues *t, struct names *topics, stru
     return err;
 }
 
-enum mq_err consume_queues_open(const struct store_io *io, const struct store_exec *exec, uint32_t file_size, struct consume_queues **out,
-                                struct fault *why)
+enum mq_err consume_queues_open(const struct store_io *io, const struct store_exec *exec, uint32_t file_size, size_t least_bytes,
+                                struct consume_queues **out, struct fault *why)
 {
     if (file_size < CQ_UNIT || file_size % CQ_UNIT != 0)
         return fault_set(why, MQ_EINVAL, 0, "consume queue file size %u: not a multiple of %d", file_size, CQ_UNIT);
@@ -393,10 +393,12 @@ enum mq_err consume_queues_open(const struct store_io *io, const struct store_ex
     t->io = *io;
     t->exec = exec;
     t->per_file = file_size / CQ_UNIT;
+    t->least = least_bytes;
     t->memory = sizeof *t;
     owner_take(&t->owner);
     list_init(&t->doomed);
     list_init(&t->dirty);
+    list_init(&t->ripe);
     list_init(&t->round);
     struct names topics = {0}, ids = {0}, files = {0};
     struct buf starts = {0};

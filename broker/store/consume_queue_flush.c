@@ -198,7 +198,22 @@ static void item_done(struct consume_queues *t, const struct cq_item *it, bool s
     }
 }
 
+static void take_list(struct consume_queues *t, struct list *from)
+{
+    LIST_EACH(it, from)
+        CONTAINER_OF(it, struct consume_queue, link)->taken = true;
+    list_splice(&t->round, from);
+}
 
+/* What the round did not come to waits for the next one. */
+static void give_back(struct consume_queues *t)
+{
+    LIST_EACH(it, &t->round) {
+        struct consume_queue *q = CONTAINER_OF(it, struct consume_queue, link);
+        q->taken = false;
+        cq_mark_dirty(t, q);
+    }
+}
 
 /* Fills the slice from the round's list. */
 static void take_slice(struct consume_queues *t, struct cq_round *r)
@@ -206,12 +221,13 @@ static void take_slice(struct consume_queues *t, struct cq_round *r)
     r->n = 0;
     while (r->n < CQ_SLICE && !list_empty(&t->round)) {
         struct consume_queue *q = CONTAINER_OF(t->round.next, struct consume_queue, link);
-        list_remove(&q->link);
+        q->taken = false;
         if (q->busy || q->topic->blocked) {
             r->skipped = true;
-            list_push_back(&t->dirty, &q->link);
+            cq_mark_dirty(t, q);
             continue;
         }
+        list_remove(&q->link);
         if (q->flight == NULL) { /* else it found no room last time: once more, the tail after it */
             q->flight = q->tail;
             q->tail = NULL;
@@ -261,7 +277,7 @@ static void round_done(struct store_work *w)
         round_run(w);
         settle_slice(t, r);
     }
-    list_splice(&t->dirty, &t->round);
+    give_back(t);
     t->flushing = NULL;
     cq_sweep_more(t);
     enum mq_err err = r->why.err != MQ_OK ? r->why.err : r->skipped ? MQ_EAGAIN : MQ_OK;
@@ -270,22 +286,18 @@ static void round_done(struct store_work *w)
     mem_free(r);
 }
 
-struct store_work *consume_queues_flush_job(struct consume_queues *t, size_t least_bytes, void (*fn)(void *arg, enum mq_err err, const struct fault *why),
+struct store_work *consume_queues_flush_job(struct consume_queues *t, bool thorough, void (*fn)(void *arg, enum mq_err err, const struct fault *why),
                                             void *arg)
 {
     owner_assert(&t->owner);
-    if (t->flushing != NULL || t->failed || list_empty(&t->dirty))
+    if (t->flushing != NULL || t->failed || !(thorough ? consume_queues_dirty(t) : consume_queues_ripe(t)))
         return NULL;
     struct cq_round *r = mem_zalloc(sizeof *r);
     if (r == NULL)
         return NULL;
-    LIST_EACH(it, &t->dirty) {
-        struct consume_queue *q = CONTAINER_OF(it, struct consume_queue, link);
-        if ((uint64_t)(q->max - q->synced) * CQ_UNIT < least_bytes)
-            continue;
-        list_remove(it);
-        list_push_back(&t->round, it);
-    }
+    take_list(t, &t->ripe);
+    if (thorough)
+        take_list(t, &t->dirty);
     r->t = t;
     r->fn = fn;
     r->arg = arg;
@@ -329,8 +341,11 @@ enum mq_err consume_queues_write(struct consume_queues *t, struct fault *why)
         why = &local;
     if (t->failed)
         return fault_set(why, MQ_EFAILED, 0, "consume queues");
-    enum mq_err err = write_list(t, &t->dirty, why);
-    return err != MQ_OK ? err : write_list(t, &t->round, why);
+    struct list *const lists[] = {&t->ripe, &t->dirty, &t->round};
+    enum mq_err err = MQ_OK;
+    for (size_t i = 0; i < sizeof lists / sizeof *lists && err == MQ_OK; i++)
+        err = write_list(t, lists[i], why);
+    return err;
 }
 
 /* Many queues: all are written, then the file system is synced once, names and all, instead of three syncs for each. What is left in
@@ -374,12 +389,13 @@ enum mq_err consume_queues_flush_now(struct consume_queues *t, struct fault *why
         why = &local;
     if (t->failed)
         return fault_set(why, MQ_EFAILED, 0, "consume queues");
-    list_splice(&t->dirty, &t->round);
+    list_splice(&t->dirty, &t->ripe);
     if (flush_at_once(t, why) != MQ_OK)
         return why->err;
     struct cq_round r = {.t = t};
     for (int pass = 0; pass < 2 && r.why.err == MQ_OK; pass++) { /* the second for tails behind flights that had found no room */
-        list_splice(&t->round, &t->dirty);
+        take_list(t, &t->ripe);
+        take_list(t, &t->dirty);
         for (take_slice(t, &r); r.n > 0; take_slice(t, &r)) {
             round_run(&r.work);
             settle_slice(t, &r);
@@ -387,7 +403,7 @@ enum mq_err consume_queues_flush_now(struct consume_queues *t, struct fault *why
                 break;
         }
     }
-    list_splice(&t->dirty, &t->round);
+    give_back(t);
     *why = r.why;
     return r.why.err;
 }

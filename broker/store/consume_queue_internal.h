@@ -43,7 +43,7 @@ struct cq_tail {
 
 struct consume_queue {
     struct cq_topic *topic;
-    struct list link;              /* in consume_queues.dirty or .round, or in none */
+    struct list link;              /* in consume_queues.dirty, .ripe or .round, or in none */
     struct cq_tail *tail, *flight; /* waiting; in the hands of a round (read-only until it is done). NULL: none */
     int64_t first;                 /* where the first file starts; files are contiguous */
     int64_t min, max, next;
@@ -53,6 +53,7 @@ struct consume_queue {
     int32_t id, files;
     bool busy;                     /* a work has its files */
     bool names;                    /* files were unlinked since its folder was synced */
+    bool taken;                    /* link is in consume_queues.round */
 };
 
 struct cq_fds; /* consume_queue_files.c */
@@ -68,7 +69,9 @@ struct consume_queues {
     uint32_t n, cap;
     struct cq_fds *fds;
     size_t waiting, memory;        /* bytes */
-    struct list dirty, round;      /* queues with something unwritten or unsynced; those that the round has not come to */
+    size_t least;                  /* bytes to sync that make a queue ripe */
+    struct list dirty, ripe;       /* queues with something unwritten or unsynced; those with enough of it */
+    struct list round;             /* those that the round has not come to */
     struct cq_round *flushing;
     bool failed;                   /* a write or a sync failed: final */
     bool sweeping, sweep_again;    /* minima are being searched; some queue was skipped because it was busy */
@@ -85,7 +88,7 @@ struct consume_queue *cq_make(struct consume_queues *t, struct slice topic, int3
 void cq_topic_free(struct cq_topic *topic); /* with its queues */
 void cq_tail_free(struct consume_queues *t, struct cq_tail *tail);
 bool cq_unit_in_memory(const struct consume_queue *q, int64_t at, struct cq_unit *out);
-void cq_mark_dirty(struct consume_queues *t, struct consume_queue *q);
+void cq_mark_dirty(struct consume_queues *t, struct consume_queue *q); /* into the list where it belongs now; no matter if it is in one */
 
 /* ---- consume_queue_files.c ---- */
 void cq_path(const struct cq_topic *topic, int32_t id, int64_t file_bytes, char *out); /* out[STORE_PATH_MAX]; negative: the folder */

@@ -138,7 +138,8 @@ static enum mq_err recover(struct message_store *s, bool clean, struct fault *wh
         err = index_catch_up(s, rec.end, why);
     if (err == MQ_OK) /* before any round makes queues safe that point into it */
         err = commit_log_settle(s->log, rec.end, rec.dirty, clean ? rec.end : from, why);
-    s->last_ms = rec.last_ms > 0 ? rec.last_ms : s->checkpoint.log_ms;
+    s->last_ms = s->written_ms = rec.last_ms > 0 ? rec.last_ms : s->checkpoint.log_ms;
+    s->rounds.owed = consume_queues_dirty(s->queues); /* until it is paid, each recovery begins where this one did */
     if (!clean) /* what follows was told again, and no round has been */
         s->checkpoint.queues_off = (int64_t)from;
     else if (s->checkpoint.queues_off < 0) /* a Java broker's stop: it syncs its queues */
@@ -159,7 +160,7 @@ static enum mq_err parts_open(struct message_store *s, bool clean, int64_t mono_
     uint32_t queue_size = (s->cfg.consume_queue_file_size + CQ_UNIT - 1) / CQ_UNIT * CQ_UNIT;
     enum mq_err err = commit_log_open(&log, &s->io, &s->exec, &events, &s->log, why);
     if (err == MQ_OK)
-        err = consume_queues_open(&s->io, &s->exec, queue_size, &s->queues, why);
+        err = consume_queues_open(&s->io, &s->exec, queue_size, s->cfg.flush_queue_least_bytes, &s->queues, why);
     if (err == MQ_OK && s->cfg.index_enable)
         err = msg_index_open(&s->io, &s->exec, s->cfg.index_slots, s->cfg.index_entries, clean, &s->checkpoint, &s->index, why);
     if (err == MQ_OK)
@@ -199,7 +200,7 @@ enum mq_err message_store_open(const struct store_config *cfg, const struct stor
         s->listener = *listener;
     s->lock_fd = -1;
     s->inline_works = true;
-    s->mono_ms = s->queues_flushed_ms = s->checkpoint_at_ms = mono_ms;
+    s->mono_ms = s->rounds.began_ms = s->rounds.thorough_ms = s->checkpoint_at_ms = mono_ms;
     s->last_ms = 0;
     owner_take(&s->owner);
     store_checkpoint_init(s);

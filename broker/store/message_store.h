@@ -53,6 +53,10 @@ struct store_config {
     bool check_crc_on_recover, index_enable;
     uint32_t index_slots, index_entries;   /* 5,000,000 and 20,000,000 */
     int64_t flush_interval_ms, flush_queue_interval_ms; /* 500, 1,000 */
+    /* A round of flush_queue_interval_ms syncs the queues that have at least so many bytes to sync; a thorough one, all. It comes when so much time
+     * has passed, and earlier for the reasons in round_due.h. Zeros: every round is thorough. 8,192, 60,000 */
+    size_t flush_queue_least_bytes;
+    int64_t flush_queue_thorough_ms;
     uint64_t unflushed_max;                /* bytes written and not flushed: beyond it puts are told PUT_BUSY, at a quarter of it a flush starts; 0: 256 MiB */
     bool sync_flush;                       /* flush as soon as something was written (group commit) instead of by interval */
     int64_t reserved_ms;                   /* fileReservedTime */

@@ -13,6 +13,8 @@
 #include "broker/store/message_store_internal.h"
 #include "common/base/log.h"
 
+enum { LOOK_AGAIN_MS = 100 }; /* whether a work under way has ended */
+
 /* ---- failures ---- */
 
 void store_fail(struct message_store *s, const struct fault *why)
@@ -42,29 +44,51 @@ static void on_round(void *arg, enum mq_err err, const struct fault *why)
 {
     struct message_store *s = arg;
     char text[300];
-    if (err == MQ_OK) {
-        s->checkpoint.queues_ms = s->round_ms;
-        s->checkpoint.queues_off = s->round_off;
-    } else if (err == MQ_EFULL && s->queues_full.err == MQ_OK)
+    if (err == MQ_OK && s->rounds.thorough) {
+        s->checkpoint.queues_ms = s->rounds.safe_ms;
+        s->checkpoint.queues_off = s->rounds.safe_off;
+    }
+    if (s->rounds.thorough || err == MQ_EFULL)
+        s->rounds.owed = err != MQ_OK; /* AGAIN: some queue's files were not at hand, the next round has it */
+    if (err == MQ_EFULL && s->queues_full.err == MQ_OK)
         log_error("store", "no room for queues, sends are refused why=%s", fault_text(why, text, sizeof text));
-    else if (err != MQ_EFULL && err != MQ_EAGAIN) /* AGAIN: some queue's files were not at hand, the next round has it */
+    else if (err != MQ_OK && err != MQ_EFULL && err != MQ_EAGAIN)
         store_fail(s, why);
     if (err != MQ_EFULL && s->queues_full.err != MQ_OK && s->failed.err == MQ_OK)
         log_info("store", "there is room for queues, sends are taken again");
     s->queues_full = err == MQ_EFULL ? *why : (struct fault){0};
 }
 
+static struct round_due next_round(const struct message_store *s, int64_t mono_ms)
+{
+    const struct round_rule rule = {.interval_ms = s->cfg.flush_queue_interval_ms,
+                                    .thorough_ms = s->cfg.flush_queue_least_bytes > 0 ? s->cfg.flush_queue_thorough_ms : 0,
+                                    .log_file_size = commit_log_file_size(s->log)};
+    const struct round_facts facts = {.mono_ms = mono_ms, .began_ms = s->rounds.began_ms, .thorough_ms = s->rounds.thorough_ms,
+                                      .dirty = consume_queues_dirty(s->queues), .ripe = consume_queues_ripe(s->queues), .owed = s->rounds.owed,
+                                      .safe_off = s->checkpoint.queues_off > 0 ? (uint64_t)s->checkpoint.queues_off : 0,
+                                      .end_off = commit_log_written(s->log), .waiting = consume_queues_waiting(s->queues)};
+    return round_due(&rule, &facts);
+}
+
 void store_flush_queues(struct message_store *s, int64_t mono_ms)
 {
     if (s->failed.err != MQ_OK || consume_queues_flushing(s->queues))
         return;
-    struct store_work *w = consume_queues_flush_job(s->queues, 0, on_round, s);
-    s->queues_flushed_ms = mono_ms;
+    struct round_due due = next_round(s, mono_ms);
+    if (due.in_ms > 0)
+        return;
+    struct store_work *w = consume_queues_flush_job(s->queues, due.thorough, on_round, s);
+    s->rounds.began_ms = mono_ms;
+    s->rounds.thorough = due.thorough;
+    if (due.thorough) {
+        s->rounds.thorough_ms = mono_ms;
+        s->rounds.owed = s->rounds.owed || w == NULL;
+    }
     if (w == NULL)
         return;
-    /* units of records that this turn has not written yet are not in the round: what vouches is the last one written */
-    s->round_ms = s->n_pending > 0 ? s->checkpoint.queues_ms : s->last_ms;
-    s->round_off = s->n_pending > 0 ? s->checkpoint.queues_off : (int64_t)commit_log_written(s->log);
+    s->rounds.safe_ms = s->written_ms; /* a batch that is not written yet has no units yet */
+    s->rounds.safe_off = (int64_t)commit_log_written(s->log);
     s->exec.submit(s->exec.ctx, LANE_FLUSH, w);
 }
 
@@ -182,13 +206,16 @@ static int64_t work_left_ms(struct message_store *s, int64_t mono_ms)
     int64_t due = commit_log_due(s->log, mono_ms);
     if (s->failed.err != MQ_OK)
         return due;
-    if (consume_queues_dirty(s->queues))
-        due = earlier(due, left(s->queues_flushed_ms, s->cfg.flush_queue_interval_ms, mono_ms) + 1);
+    int64_t round_ms = next_round(s, mono_ms).in_ms;
+    if (consume_queues_flushing(s->queues))
+        due = earlier(due, LOOK_AGAIN_MS);
+    else if (round_ms < INT64_MAX)
+        due = earlier(due, round_ms + 1);
     struct checkpoint c = store_checkpoint(s);
     if (!same(&c, &s->checkpoint_written))
         due = earlier(due, left(s->checkpoint_at_ms, CHECKPOINT_EVERY_MS, mono_ms) + 1);
     if (s->index != NULL && msg_index_reached(s->index) < commit_log_written(s->log))
-        due = earlier(due, 100);
+        due = earlier(due, LOOK_AGAIN_MS);
     return due;
 }
 
@@ -198,8 +225,7 @@ int64_t message_store_tick(struct message_store *s, struct store_now now)
     s->mono_ms = now.mono_ms;
     commit_log_pump(s->log, now.mono_ms);
     commit_log_trim(s->log, now.mono_ms);
-    if (consume_queues_dirty(s->queues) && left(s->queues_flushed_ms, s->cfg.flush_queue_interval_ms, now.mono_ms) == 0)
-        store_flush_queues(s, now.mono_ms);
+    store_flush_queues(s, now.mono_ms);
     if (s->index != NULL && s->failed.err == MQ_OK)
         msg_index_tick(s->index, now.mono_ms);
     write_checkpoint(s, now.mono_ms);

@@ -12,15 +12,15 @@
 #include "broker/store/index.h"
 #include "broker/store/message_store.h"
 #include "broker/store/retention.h"
+#include "broker/store/round_due.h"
 #include "common/base/owner.h"
 
 #define SCHEDULE_TOPIC "SCHEDULE_TOPIC_XXXX"
 enum {
-    QUEUES_WAITING_EARLY = 16 << 20, /* bytes of units in memory: start a round before its time */
     QUEUES_WAITING_MAX = 256 << 20,  /* no more puts until a round has ended */
     CATCH_UP_TOLD = 1 << 20,         /* less is not worth a line in the log */
     CLOCK_BACK_MAX_MS = 600000,      /* a step back of the clock that store times do not follow */
-    RECOVER_WAITING = 32 << 20,      /* the same while recovering: written on this thread */
+    RECOVER_WAITING = 32 << 20,      /* bytes of units in memory while recovering: written on this thread */
     CHECKPOINT_EVERY_MS = 1000
 };
 struct span { /* of the bytes of a record's properties */
@@ -59,10 +59,15 @@ struct message_store {
     /* ---- the turn ---- */
     struct pending *pending;
     size_t n_pending, cap_pending;
-    int64_t last_ms;                /* store time of the newest record */
+    int64_t last_ms, written_ms;    /* store time of the newest record, and of the newest that is written */
     int64_t mono_ms;                /* of the latest turn or tick */
     /* ---- chores ---- */
-    int64_t queues_flushed_ms, round_ms, round_off; /* when the last round began; last_ms, and the end of what is written, then */
+    struct queue_rounds {
+        int64_t began_ms, thorough_ms; /* when the last one began, and the last thorough one */
+        bool thorough;                 /* the last one */
+        bool owed;                     /* see round_due.h */
+        int64_t safe_ms, safe_off;     /* what the last thorough one vouches for when it is done */
+    } rounds;
     int64_t checkpoint_at_ms;
     struct checkpoint checkpoint, checkpoint_written;
     struct checkpoint_job checkpoint_job;
@@ -87,7 +92,7 @@ static inline bool store_tran_has_no_unit(int32_t sys_flag)
 void store_fail(struct message_store *s, const struct fault *why); /* tells once */
 void store_log_moved(void *ctx);
 void store_log_failed(void *ctx, const struct fault *why);
-void store_flush_queues(struct message_store *s, int64_t mono_ms); /* starts a round when none is under way */
+void store_flush_queues(struct message_store *s, int64_t mono_ms); /* starts a round when one is due and none under way */
 struct checkpoint store_checkpoint(const struct message_store *s); /* what is safe now */
 void store_checkpoint_init(struct message_store *s);
 enum mq_err store_retention_open(struct message_store *s, int64_t mono_ms, struct fault *why);

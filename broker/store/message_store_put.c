@@ -243,15 +243,17 @@ void message_store_turn(struct message_store *s, int64_t mono_ms)
     s->mono_ms = mono_ms;
     if (s->n_pending > 0) {
         bool good = commit_log_write(s->log, s->last_ms) == MQ_OK;
-        if (good)
+        if (good) {
             dispatch_pending(s);
-        else
+            s->written_ms = s->last_ms;
+        } else {
             take_back(s);
+        }
         s->n_pending = 0;
         commit_log_forget(s->log);
         if (good && s->failed.err == MQ_OK && s->listener.written != NULL)
             s->listener.written(s->listener.ctx, commit_log_written(s->log));
-        if (consume_queues_waiting(s->queues) > QUEUES_WAITING_EARLY)
+        if (consume_queues_waiting(s->queues) > ROUND_WAITING_EARLY)
             store_flush_queues(s, mono_ms);
     }
     commit_log_pump(s->log, mono_ms);

@@ -99,6 +99,8 @@ void sim_init(struct sim *s, uint64_t seed, const struct sim_options *opt)
         s->cfg.reserved_ms = 3600 * 1000;
     s->cfg.max_message_size = (uint32_t)s->cfg.commit_log_file_size / 3;
     s->cfg.flush_interval_ms = s->cfg.flush_interval_ms ? s->cfg.flush_interval_ms : 10;
+    s->cfg.flush_queue_least_bytes = seed % 3 == 1 ? 60 : 0;
+    s->cfg.flush_queue_thorough_ms = seed % 3 == 1 ? 5000 : 0;
     s->cfg.flush_queue_interval_ms = s->cfg.flush_queue_interval_ms ? s->cfg.flush_queue_interval_ms : 10;
 }
 

@@ -34,7 +34,7 @@ Test(queue, files_have_their_full_size_and_apaches_bytes)
     static const uint8_t third[] = {0, 0, 0, 0, 0, 0, 3, 0x84, 0, 0, 0, 100, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xf8, 0x2f}; /* 900, 100, -2001 */
     uint64_t n;
     qr_add(&rig, "t", 1, 0, 12);
-    cr_assert(qr_round(&rig, 0));
+    cr_assert(qr_round(&rig, true));
     const uint8_t *p = fake_disk_bytes(rig.disk, "consumequeue/t/1/00000000000000000000", &n);
     cr_assert(p != NULL);
     cr_expect_eq(n, QR_FILE);
@@ -59,7 +59,7 @@ Test(queue, a_queue_that_begins_late_is_padded_from_its_files_start)
     uint64_t n;
     qr_add(&rig, "t", 0, 23, 27);
     qr_expect(&rig, "t", 0, 23, 27);
-    cr_assert(qr_round(&rig, 0));
+    cr_assert(qr_round(&rig, true));
     const uint8_t *p = fake_disk_bytes(rig.disk, "consumequeue/t/0/00000000000000000400", &n);
     cr_assert(p != NULL);
     for (int i = 0; i < 3; i++)
@@ -126,7 +126,7 @@ Test(queue, what_is_not_in_memory_is_cold)
     struct cq_unit u[3];
     struct cold_range cold = {0};
     qr_add(&rig, "t", 0, 0, 15);
-    cr_assert(qr_round(&rig, 0));
+    cr_assert(qr_round(&rig, true));
     fake_disk_chill(rig.disk, NULL);
     cr_expect_eq(consume_queue_read(rig.t, qr_queue(&rig, "t", 0), 12, u, 3, false, &cold), -EAGAIN);
     cr_expect_str_eq(cold.path, "consumequeue/t/0/00000000000000000200");
@@ -144,7 +144,7 @@ Test(queue_flush, a_power_cut_after_a_round_loses_nothing)
     for (int id = 0; id < 3; id++)
         qr_add(&rig, "t", id, 0, 25 + id);
     qr_add(&rig, "u", 3, 0, 4);
-    cr_assert(qr_round(&rig, 0));
+    cr_assert(qr_round(&rig, true));
     cr_expect_eq(rig.round, MQ_OK);
     cr_expect_eq(rig.rounds, 1);
     qr_cut(&rig, CUT_LOSE, 0);
@@ -158,9 +158,9 @@ Test(queue_flush, a_power_cut_after_a_round_loses_nothing)
 Test(queue_flush, units_added_during_a_round_are_readable_and_wait_for_the_next)
 {
     qr_add(&rig, "t", 0, 0, 25);
-    struct store_work *w = consume_queues_flush_job(rig.t, 0, NULL, NULL);
+    struct store_work *w = consume_queues_flush_job(rig.t, true, NULL, NULL);
     cr_assert(w != NULL);
-    cr_expect(consume_queues_flush_job(rig.t, 0, NULL, NULL) == NULL, "one round at a time");
+    cr_expect(consume_queues_flush_job(rig.t, true, NULL, NULL) == NULL, "one round at a time");
     cr_expect(consume_queues_flushing(rig.t));
     qr_add(&rig, "t", 0, 25, 33);
     qr_expect(&rig, "t", 0, 0, 33);
@@ -171,9 +171,9 @@ Test(queue_flush, units_added_during_a_round_are_readable_and_wait_for_the_next)
     cr_expect_not(consume_queues_flushing(rig.t));
     qr_expect(&rig, "t", 0, 0, 33);
     cr_expect_eq(consume_queues_waiting(rig.t), 8 * CQ_UNIT);
-    cr_assert(qr_round(&rig, 0));
+    cr_assert(qr_round(&rig, true));
     cr_expect_eq(consume_queues_waiting(rig.t), 0);
-    cr_expect_not(qr_round(&rig, 0), "nothing is left");
+    cr_expect_not(qr_round(&rig, true), "nothing is left");
     qr_expect(&rig, "t", 0, 0, 33);
 }
 
@@ -181,10 +181,53 @@ Test(queue_flush, a_round_may_choose_the_queues_with_much_to_write)
 {
     qr_add(&rig, "t", 0, 0, 30);
     qr_add(&rig, "t", 1, 0, 2);
-    cr_assert(qr_round(&rig, 10 * CQ_UNIT));
+    cr_assert(qr_round(&rig, false));
     cr_expect_eq(consume_queues_waiting(rig.t), 2 * CQ_UNIT);
-    cr_expect_not(qr_round(&rig, 10 * CQ_UNIT));
-    cr_assert(qr_round(&rig, 0));
+    cr_expect(consume_queues_dirty(rig.t) && !consume_queues_ripe(rig.t));
+    cr_expect_not(qr_round(&rig, false));
+    qr_add(&rig, "t", 1, 2, QR_LEAST - 1);
+    cr_expect_not(qr_round(&rig, false));
+    qr_add(&rig, "t", 1, QR_LEAST - 1, QR_LEAST);
+    cr_assert(qr_round(&rig, false), "now it has enough");
+    cr_expect_not(consume_queues_dirty(rig.t));
+    qr_add(&rig, "t", 0, 30, 31);
+    cr_assert(qr_round(&rig, true));
+    cr_expect_not(consume_queues_dirty(rig.t));
+}
+
+Test(queue_flush, what_comes_during_a_round_is_no_reason_for_another)
+{
+    qr_add(&rig, "t", 0, 0, 30);
+    struct store_work *w = consume_queues_flush_job(rig.t, false, NULL, NULL);
+    cr_assert(w != NULL);
+    qr_add(&rig, "t", 0, 30, 31);
+    rig.exec.store.submit(rig.exec.store.ctx, LANE_FLUSH, w);
+    sim_exec_drain(&rig.exec);
+    cr_expect(consume_queues_dirty(rig.t) && !consume_queues_ripe(rig.t));
+    cr_assert(qr_round(&rig, true));
+    qr_expect(&rig, "t", 0, 0, 31);
+}
+
+/* Recovery may begin behind all that a round vouches for. */
+Test(queue_flush, a_round_does_not_vouch_for_units_that_came_while_a_search_had_their_queue)
+{
+    qr_add(&rig, "t", 0, 0, 25);
+    cr_assert(qr_round(&rig, true));
+    consume_queues_min_phys(rig.t, (uint64_t)qr_unit(0, 12).phys_off); /* its work waits */
+    qr_add(&rig, "t", 0, 25, 26);
+    qr_add(&rig, "t", 1, 0, 1);
+    cr_assert(consume_queues_dirty(rig.t));
+    struct store_work *w = consume_queues_flush_job(rig.t, true, qr_on_round, &rig);
+    cr_assert(w != NULL);
+    rig.exec.store.submit(rig.exec.store.ctx, LANE_FLUSH, w);
+    while (sim_exec_run(&rig.exec, LANE_FLUSH) && sim_exec_done(&rig.exec)) {
+    }
+    cr_expect_eq(rig.rounds, 2);
+    cr_expect_eq(rig.round, MQ_EAGAIN);
+    sim_exec_drain(&rig.exec);
+    cr_assert(qr_round(&rig, true));
+    cr_expect_eq(rig.round, MQ_OK);
+    qr_expect(&rig, "t", 0, 12, 26);
 }
 
 /* ---- at the end: one sync of the file system for many queues ---- */
@@ -246,7 +289,7 @@ Test(queue_flush, a_failed_sync_of_the_file_system_is_final_whatever_its_errno)
     cr_expect_eq(flush_many(&n, -ENOSPC), MQ_EIO);
     cr_expect_eq(n.each, 0, "nothing is synced after a sync that failed");
     cr_expect_eq(consume_queues_flush_now(rig.t, NULL), MQ_EFAILED);
-    cr_expect(consume_queues_flush_job(rig.t, 0, NULL, NULL) == NULL);
+    cr_expect(consume_queues_flush_job(rig.t, true, NULL, NULL) == NULL);
     qr_expect(&rig, "t", 299, 0, 12);
 }
 
@@ -255,7 +298,7 @@ Test(queue_flush, many_queues_go_by_slices_so_that_the_log_gets_in_between)
     for (int id = 0; id < 100; id++)
         qr_add(&rig, "t", id, 0, 1);
     unsigned before = rig.exec.submitted;
-    cr_assert(qr_round(&rig, 0));
+    cr_assert(qr_round(&rig, true));
     cr_expect_eq(rig.exec.submitted - before, 4);
     cr_expect_eq(rig.rounds, 1);
     cr_expect_eq(consume_queues_waiting(rig.t), 0);
@@ -288,13 +331,13 @@ Test(queue_recover, cut_units_never_come_back)
         qr_end(&rig);
         setup();
         qr_add(&rig, "t", 0, 0, 25);
-        cr_assert(qr_round(&rig, 0));
+        cr_assert(qr_round(&rig, true));
         qr_close(&rig);
         uint64_t max = keep > 0 ? (uint64_t)qr_unit(0, keep - 1).phys_off + QR_RECORD : 0;
         qr_open(&rig, false, 0, max);
         qr_expect(&rig, "t", 0, 0, keep);
         qr_add(&rig, "t", 0, keep, keep + 1);
-        cr_assert(qr_round(&rig, 0));
+        cr_assert(qr_round(&rig, true));
         qr_cut(&rig, CUT_LOSE, 0);
         qr_open(&rig, true, 0, 1 << 20);
         qr_expect(&rig, "t", 0, 0, keep + 1);
@@ -304,7 +347,7 @@ Test(queue_recover, cut_units_never_come_back)
 Test(queue_recover, an_end_inside_a_record_cuts_its_unit)
 {
     qr_add(&rig, "t", 0, 0, 5);
-    cr_assert(qr_round(&rig, 0));
+    cr_assert(qr_round(&rig, true));
     qr_close(&rig);
     uint64_t fourth = (uint64_t)qr_unit(0, 3).phys_off;
     cr_expect_eq(qr_open(&rig, true, 0, fourth + QR_RECORD - 1), (uint64_t)qr_unit(0, 2).phys_off + QR_RECORD);
@@ -316,11 +359,11 @@ Test(queue_recover, foreign_sizes_stop_the_start_with_words)
     struct fault why = {0};
     struct consume_queues *t;
     qr_add(&rig, "t", 0, 0, 15);
-    cr_assert(qr_round(&rig, 0));
+    cr_assert(qr_round(&rig, true));
     qr_close(&rig);
-    cr_expect_eq(consume_queues_open(fake_disk_io(rig.disk), &rig.exec.store, 2 * QR_FILE, &t, &why), MQ_ECORRUPT);
+    cr_expect_eq(consume_queues_open(fake_disk_io(rig.disk), &rig.exec.store, 2 * QR_FILE, 0, &t, &why), MQ_ECORRUPT);
     cr_expect(strstr(why.what, "consumequeue/t/0") != NULL, "%s", why.what);
-    cr_expect_eq(consume_queues_open(fake_disk_io(rig.disk), &rig.exec.store, 30, &t, &why), MQ_EINVAL);
+    cr_expect_eq(consume_queues_open(fake_disk_io(rig.disk), &rig.exec.store, 30, 0, &t, &why), MQ_EINVAL);
 }
 
 Test(queue_recover, truncating_drops_what_lies_beyond_in_memory_and_in_files)
@@ -330,10 +373,10 @@ Test(queue_recover, truncating_drops_what_lies_beyond_in_memory_and_in_files)
         setup();
         qr_add(&rig, "t", 0, 0, 20);
         if (written == 1)
-            cr_assert(qr_round(&rig, 0));
+            cr_assert(qr_round(&rig, true));
         qr_add(&rig, "t", 0, 20, 25);
         if (written == 2)
-            cr_assert(qr_round(&rig, 0));
+            cr_assert(qr_round(&rig, true));
         cr_assert_eq(consume_queues_truncate(rig.t, (uint64_t)qr_unit(0, 13).phys_off, NULL), MQ_OK);
         qr_expect(&rig, "t", 0, 0, 13);
         qr_add(&rig, "t", 0, 13, 15);
@@ -348,7 +391,7 @@ Test(queue_expire, minima_follow_the_log_and_old_files_go)
 {
     uint64_t n;
     qr_add(&rig, "t", 0, 0, 35);
-    cr_assert(qr_round(&rig, 0));
+    cr_assert(qr_round(&rig, true));
     qr_add(&rig, "t", 0, 35, 40);
     consume_queues_min_phys(rig.t, (uint64_t)qr_unit(0, 23).phys_off);
     sim_exec_drain(&rig.exec);
@@ -371,9 +414,9 @@ Test(queue_expire, a_deleted_topic_made_anew_starts_at_0_and_meets_no_old_unit)
         qr_end(&rig);
         setup();
         qr_add(&rig, "t", 0, 0, 25);
-        cr_assert(qr_round(&rig, 0));
+        cr_assert(qr_round(&rig, true));
         qr_add(&rig, "t", 0, 25, 30);
-        struct store_work *w = in_round ? consume_queues_flush_job(rig.t, 0, NULL, NULL) : NULL;
+        struct store_work *w = in_round ? consume_queues_flush_job(rig.t, true, NULL, NULL) : NULL;
         consume_queues_delete_topic(rig.t, SLICE_LIT("t"));
         cr_expect(qr_queue(&rig, "t", 0) == NULL);
         qr_add(&rig, "t", 0, 0, 3);
@@ -382,7 +425,7 @@ Test(queue_expire, a_deleted_topic_made_anew_starts_at_0_and_meets_no_old_unit)
             rig.exec.store.submit(rig.exec.store.ctx, LANE_FLUSH, w);
         sim_exec_drain(&rig.exec);
         qr_expect(&rig, "t", 0, 0, 3);
-        cr_assert(qr_round(&rig, 0));
+        cr_assert(qr_round(&rig, true));
         qr_cut(&rig, CUT_KEEP, 0);
         qr_open(&rig, true, 0, 1 << 20);
         qr_expect(&rig, "t", 0, 0, 3);
@@ -400,7 +443,7 @@ static void every_failing_call(enum fake_op op)
         for (int id = 0; id < 4; id++)
             qr_add(&rig, "t", id, 0, 23);
         fake_disk_fail(rig.disk, op, nth, -EIO, false);
-        cr_assert(qr_round(&rig, 0));
+        cr_assert(qr_round(&rig, true));
         bool failed = fake_disk_did_fail(rig.disk);
         fake_disk_fail(rig.disk, op, 0, 0, false);
         cr_expect_eq(rig.round, failed ? MQ_EIO : MQ_OK, "%s %d", fake_op_name(op), (int)nth);
@@ -411,7 +454,7 @@ static void every_failing_call(enum fake_op op)
             return;
         }
         cr_expect(rig.why.what[0] != 0);
-        cr_expect_not(qr_round(&rig, 0), "a failure is final");
+        cr_expect_not(qr_round(&rig, true), "a failure is final");
         cr_expect_eq(consume_queues_write(rig.t, NULL), MQ_EFAILED);
     }
 }

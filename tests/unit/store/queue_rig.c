@@ -20,7 +20,7 @@ uint64_t qr_open(struct queue_rig *r, bool clean, uint64_t min_phys, uint64_t ma
     uint64_t dispatched = 0;
     struct fault why = {0};
     char text[300];
-    enum mq_err err = consume_queues_open(fake_disk_io(r->disk), &r->exec.store, QR_FILE, &r->t, &why);
+    enum mq_err err = consume_queues_open(fake_disk_io(r->disk), &r->exec.store, QR_FILE, QR_LEAST * CQ_UNIT, &r->t, &why);
     cr_assert_eq(err, MQ_OK, "%s", fault_text(&why, text, sizeof text));
     cr_assert_geq(fake_disk_io(r->disk)->sync_dir(r->disk, "."), 0); /* the store's part: the name of the folder of all queues */
     err = consume_queues_recover(r->t, clean, min_phys, max_phys, &dispatched, &why);
@@ -69,7 +69,7 @@ void qr_add(struct queue_rig *r, const char *topic, int32_t id, int64_t from, in
         cr_assert_eq(consume_queue_add(r->t, q, i, qr_unit(id, i)), MQ_OK);
 }
 
-static void on_round(void *arg, enum mq_err err, const struct fault *why)
+void qr_on_round(void *arg, enum mq_err err, const struct fault *why)
 {
     struct queue_rig *r = arg;
     r->rounds++;
@@ -77,9 +77,9 @@ static void on_round(void *arg, enum mq_err err, const struct fault *why)
     r->why = *why;
 }
 
-bool qr_round(struct queue_rig *r, size_t least)
+bool qr_round(struct queue_rig *r, bool thorough)
 {
-    struct store_work *w = consume_queues_flush_job(r->t, least, on_round, r);
+    struct store_work *w = consume_queues_flush_job(r->t, thorough, qr_on_round, r);
     if (w == NULL)
         return false;
     r->exec.store.submit(r->exec.store.ctx, LANE_FLUSH, w);

@@ -5,7 +5,7 @@
 #include "tests/lib/fake_disk.h"
 #include "tests/lib/sim_exec.h"
 
-enum { QR_PER_FILE = 10, QR_FILE = QR_PER_FILE * CQ_UNIT, QR_RECORD = 100 };
+enum { QR_PER_FILE = 10, QR_FILE = QR_PER_FILE * CQ_UNIT, QR_RECORD = 100, QR_LEAST = 10 };
 struct queue_rig {
     struct fake_disk *disk;
     struct sim_exec exec;
@@ -23,6 +23,7 @@ void qr_end(struct queue_rig *r);
 struct cq_unit qr_unit(int32_t queue_id, int64_t off); /* record `off` of queue `id`: QR_RECORD bytes each, queues interleaved by 4 */
 struct consume_queue *qr_queue(struct queue_rig *r, const char *topic, int32_t id); /* NULL when absent */
 void qr_add(struct queue_rig *r, const char *topic, int32_t id, int64_t from, int64_t to);
-bool qr_round(struct queue_rig *r, size_t least); /* starts one and runs all works; false: nothing to do */
+bool qr_round(struct queue_rig *r, bool thorough); /* starts one and runs all works; false: nothing to do */
+void qr_on_round(void *arg, enum mq_err err, const struct fault *why); /* arg: the rig, which counts */
 void qr_expect(struct queue_rig *r, const char *topic, int32_t id, int64_t min, int64_t max); /* bounds, and every unit of them */
 #endif

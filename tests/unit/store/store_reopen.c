@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "broker/store/checkpoint.h"
+#include "common/base/clock.h"
 #include "tests/unit/store/rig.h"
 
 static struct rig rig;
@@ -88,6 +89,81 @@ Test(store_reopen, after_a_stop_in_order_all_is_there_and_counting_goes_on)
     expect_numbers(300);
     put_numbers(300, 310);
     expect_numbers(310);
+}
+
+#define QUEUE0 "consumequeue/t/0/00000000000000000000"
+#define OTHER0 "consumequeue/other/0/00000000000000000000"
+
+static int64_t later(int64_t ms) /* when the store wants to be called again */
+{
+    int64_t due = 0;
+    rig.now_ms += ms;
+    for (int i = 0; i < 3; i++) {
+        due = message_store_tick(rig.store, (struct store_now){rig.now_ms, rig.now_ms});
+        sim_exec_drain(&rig.exec);
+    }
+    return due;
+}
+
+static void open_with_few_waiting(void)
+{
+    rig.cfg.flush_queue_least_bytes = 20 * 5;
+    rig.cfg.flush_queue_thorough_ms = 60000;
+    rig_must_open(&rig);
+}
+
+Test(store_reopen, few_units_wait_for_a_thorough_round)
+{
+    open_with_few_waiting();
+    put_numbers(0, 3);
+    later(2000);
+    cr_expect_not(there(QUEUE0), "not worth a sync");
+    int64_t due = later(2000);
+    cr_expect_geq(due, 5000, "and nobody is woken to find that out: %lld", (long long)due); /* retention wants to look before that round */
+    put_numbers(3, 6);
+    later(2000);
+    cr_expect(there(QUEUE0), "six are");
+    cr_expect_not(there(OTHER0));
+    later(60000);
+    cr_expect(there(OTHER0), "it is time");
+    put_numbers(6, 7);
+    rig_close(&rig);
+    rig_must_open(&rig);
+    expect_numbers(7);
+}
+
+Test(store_reopen, what_a_recovery_left_to_the_rounds_does_not_wait)
+{
+    open_with_few_waiting();
+    put_numbers(0, 3);
+    later(2000);
+    rig_kill(&rig);
+    rig_must_open(&rig);
+    expect_numbers(3);
+    cr_expect_not(there(QUEUE0));
+    later(2000);
+    cr_expect(there(QUEUE0) && there(OTHER0));
+    put_numbers(3, 5);
+    later(2000);
+    rig_kill(&rig); /* two units in memory only */
+    rig_must_open(&rig);
+    expect_numbers(5);
+}
+
+/* A file of the log may go when the units of all its records are safe. */
+Test(store_reopen, a_full_file_of_the_log_brings_a_thorough_round)
+{
+    open_with_few_waiting();
+    rig_put(&rig, "other", 0, "0");
+    later(2000);
+    cr_expect_not(there(OTHER0));
+    for (int i = 0; rig.written < rig.cfg.commit_log_file_size; i++)
+        rig_put(&rig, "t", i % 100, "of a hundred queues, so that none of them has much");
+    later(2000);
+    cr_expect(there(OTHER0));
+    message_store_clean_now(rig.store, (struct store_now){clock_wall_ms() + rig.cfg.reserved_ms + 60000, rig.now_ms}); /* files have the real time */
+    sim_exec_drain(&rig.exec);
+    cr_expect_not(there(LOG0), "and so it may go");
 }
 
 Test(store_reopen, a_killed_process_loses_nothing_that_was_written)
