@@ -8,7 +8,8 @@
  *   I2  bytes below `written` never change: readers take no lock, they acquire `written`.
  *   I3  bytes below `flushed` survive a power cut.                         (test: sim/store)
  *   I4  after a failed write or sync nothing is written any more.          (test: unit/store fail)
- * What is read much is mapped (log_map.c): bounds first, then the mapping, then a call.
+ * What is read much is mapped (log_map.c): bounds first, then the mapping, then a call. Before them comes what was written last (`fresh`): a
+ * pull that waited reads it in the very turn that wrote it, and it is still in the batch's memory until the next put.  (test: unit/store fresh)
  * Why pwrite and not a shared mapping: docs/decisions/0001-pwrite-not-mmap.md.
  * Memory: the batch is bounded by LOG_BATCH_MAX, what is unflushed by unflushed_max; beyond them a put is told PUT_BUSY. */
 #include "broker/store/commit_log.h"
@@ -104,6 +105,7 @@ uint8_t *commit_log_reserve(struct commit_log *log, size_t bytes, uint64_t *phys
         log->batch.failed = false; /* nothing was lost: the caller is told */
         return NULL;
     }
+    log->fresh.n = 0;
     size_t segs = log->n_segs;
     uint64_t end = log->end;
     if (rolls) {
@@ -130,18 +132,23 @@ const uint8_t *commit_log_batch(const struct commit_log *log) { return log->batc
 
 void commit_log_forget(struct commit_log *log)
 {
+    bool kept = log->batch.cap <= LOG_BATCH_KEEP;
+    if (log->n_segs > 0)
+        log->fresh = kept && log->end == commit_log_written(log) ? log->segs[log->n_segs - 1] : (struct log_segment){0};
     log->n_segs = 0;
-    if (log->batch.cap > LOG_BATCH_KEEP)
-        buf_free(&log->batch);
-    else
+    if (kept)
         buf_clear(&log->batch);
+    else
+        buf_free(&log->batch);
 }
 
 void commit_log_trim(struct commit_log *log, int64_t mono_ms)
 {
     log_map_tick(&log->map, mono_ms);
-    if (!log->put_since_trim && log->batch.n == 0)
+    if (!log->put_since_trim && log->batch.n == 0) {
+        log->fresh.n = 0;
         buf_free(&log->batch);
+    }
     log->put_since_trim = false;
 }
 
@@ -208,6 +215,10 @@ int64_t commit_log_read(struct commit_log *log, void *to, size_t n, uint64_t off
     owner_assert(&log->owner);
     if (!is_readable(log, off, n))
         return -ENOENT;
+    if (off >= log->fresh.off && off - log->fresh.off < log->fresh.n && n <= log->fresh.n - (off - log->fresh.off)) {
+        memcpy(to, log->batch.p + log->fresh.at + (off - log->fresh.off), n);
+        return (int64_t)n;
+    }
     int r = log_map_copy(&log->map, to, n, off, file_for_reading, log);
     if (r == -EAGAIN)
         return read_disk(log, to, n, off, may_block);

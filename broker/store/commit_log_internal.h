@@ -67,6 +67,7 @@ struct commit_log {
     struct buf batch;
     struct log_segment *segs;
     size_t n_segs, cap_segs;
+    struct log_segment fresh;  /* the last written one, while its bytes are still in the batch's memory; n 0: they are not */
     uint64_t end;              /* written, and the batch */
     int64_t written_ms, flushed_ms;
     uint64_t hinted;           /* write-back was started below */

@@ -173,6 +173,7 @@ Test(store_fail, a_read_that_fails_is_told_and_nothing_comes)
 {
     rig_must_open(&rig);
     rig_put(&rig, "t", 0, "a");
+    rig_put(&rig, "later", 0, "so that the first is no longer in memory");
     rig.fail_op = RIG_PREAD;
     rig.fail_in = 1;
     rig.fail_err = -EIO;

@@ -32,7 +32,7 @@ static struct get_result get(int64_t off, uint32_t max_msgs, uint32_t max_bytes)
 /* Bodies found, joined by blanks. */
 static const char *bodies(void)
 {
-    static char text[1000];
+    static char text[1100];
     struct slice rest = buf_view(&body);
     struct message m;
     text[0] = 0;
@@ -173,6 +173,75 @@ Test(store_get, what_is_not_in_memory_is_cold_until_it_was_warmed)
     r = get(1, 2, 1 << 18);
     cr_expect_eq(r.status, GET_FOUND);
     cr_expect_str_eq(bodies(), "b c");
+}
+
+/* ---- what was written last ---- */
+static void put_in_one_turn(int n, int32_t queue_id, const char *text)
+{
+    struct message m = rig_message("t", queue_id, text);
+    struct put_result out;
+    for (int i = 0; i < n; i++)
+        cr_assert_eq(message_store_put(rig.store, &m, 1, rig.now_ms, &out), PUT_OK);
+    message_store_turn(rig.store, rig.now_ms);
+}
+
+Test(store_get, fresh_what_the_last_turn_wrote_comes_from_memory_and_nothing_else_does)
+{
+    put_five();
+    put_in_one_turn(3, 0, "new");
+    rig.cold = true;
+    cr_expect_eq(get(5, 32, 1 << 18).n_msgs, 3);
+    cr_expect_str_eq(bodies(), "new new new");
+    cr_expect_eq(get(6, 1, 1 << 18).n_msgs, 1, "a part of it");
+    cr_expect_str_eq(bodies(), "new");
+    cr_expect_eq(get(4, 1, 1 << 18).status, GET_COLD, "the one before");
+    cr_expect_eq(get(4, 32, 1 << 18).status, GET_COLD, "it and what follows are one read");
+    message_store_turn(rig.store, rig.now_ms);
+    cr_expect_eq(get(5, 32, 1 << 18).n_msgs, 3, "a turn without a put changes nothing");
+    put_in_one_turn(1, 1, "elsewhere");
+    cr_expect_eq(get(5, 32, 1 << 18).status, GET_COLD, "what is written later takes its place");
+}
+
+Test(store_get, fresh_a_put_that_is_not_written_yet_ends_it)
+{
+    put_in_one_turn(1, 0, "old");
+    struct message m = rig_message("t", 1, "overwrites the memory");
+    struct put_result out;
+    cr_assert_eq(message_store_put(rig.store, &m, 1, rig.now_ms, &out), PUT_OK);
+    cr_expect_eq(get(0, 1, 1 << 18).n_msgs, 1, "from the file");
+    cr_expect_str_eq(bodies(), "old");
+    rig.cold = true;
+    cr_expect_eq(get(0, 1, 1 << 18).status, GET_COLD);
+}
+
+Test(store_get, fresh_ends_when_the_batch_gives_its_memory_back)
+{
+    put_in_one_turn(1, 0, "only");
+    rig.cold = true;
+    cr_expect_eq(get(0, 1, 1 << 18).n_msgs, 1);
+    for (int i = 0; i < 2; i++) /* the first one sees that something was put */
+        message_store_tick(rig.store, (struct store_now){rig.now_ms, rig.now_ms});
+    cr_expect_eq(get(0, 1, 1 << 18).status, GET_COLD);
+    rig.cold = false;
+    cr_expect_eq(get(0, 1, 1 << 18).n_msgs, 1);
+}
+
+Test(store_get, fresh_is_the_part_in_the_last_file_when_a_turn_crosses_a_files_end)
+{
+    char text[1001] = {0};
+    memset(text, 'x', 1000);
+    for (int i = 0; i < 5; i++)
+        rig_put(&rig, "t", 0, text);
+    rig_settle(&rig); /* the next file of 8 KiB is there now */
+    put_in_one_turn(4, 0, text);
+    int64_t last = message_store_phys_of(rig.store, SLICE_LIT("t"), 0, 8);
+    cr_assert_geq(last, 8192);
+    rig.cold = true;
+    cr_expect_eq(get(5, 1, 1 << 18).status, GET_COLD);
+    struct get_result r = get(8, 1, 1 << 18);
+    cr_expect_eq(r.n_msgs, 1);
+    cr_expect_eq(r.last_phys_off, last);
+    cr_expect_str_eq(bodies(), text);
 }
 
 static void count(void *arg) { ++*(int *)arg; }
