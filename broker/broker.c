@@ -20,6 +20,7 @@
 #include "broker/metadata/offsets.h"
 #include "broker/processor/pull_message.h"
 #include "broker/stats/stats.h"
+#include "broker/transaction/transactions.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
@@ -154,6 +155,7 @@ static enum mq_err routes_fill(struct broker *b, struct fault *why)
     struct request_route rows[ROUTES_MAX];
     struct route_sink sink = {.rows = rows, .cap = ROUTES_MAX};
     send_message_routes(&sink, &b->core);
+    end_transaction_routes(&sink, &b->core);
     pull_message_routes(&sink, &b->core);
     client_manage_routes(&sink, &b->core);
     client_call_routes(&sink, &b->core);
@@ -234,6 +236,16 @@ static enum mq_err locks_open(struct broker *b, struct fault *why)
     return MQ_OK;
 }
 
+static enum mq_err transactions_open(struct broker *b, struct fault *why)
+{
+    const struct broker_config *c = &b->config;
+    const struct transactions_setup setup = {.store = b->core.store, .offsets = b->core.offsets, .topics = b->core.topics, .sessions = b->core.sessions,
+                                             .outbox = b->core.outbox, .store_host = &b->core.store_host, .timeout_ms = &c->transaction_timeout_ms,
+                                             .interval_ms = &c->transaction_interval_ms, .reserved_hours = &c->file_reserved_hours,
+                                             .checks_max = &c->transaction_checks_max};
+    return transactions_new(&setup, clock_mono_ms(), &b->core.transactions, why);
+}
+
 static enum mq_err registrar_open(struct broker *b, struct fault *why)
 {
     const struct broker_config *c = &b->config;
@@ -251,7 +263,7 @@ static enum mq_err open_all(struct broker *b, struct fault *why)
 {
     static enum mq_err (*const steps[])(struct broker *, struct fault *) = {identity_open, store_open,   tables_open,
                                                                             listen_on,     waiters_open, locks_open,
-                                                                            registrar_open};
+                                                                            transactions_open, registrar_open};
     enum mq_err err = stats_new(b->config.cluster_name, clock_wall_ms(), clock_mono_ms(), &b->core.stats);
     if (err != MQ_OK)
         return fault_set(why, err, 0, "statistics");
@@ -322,6 +334,7 @@ void broker_close(struct broker *b)
     queue_locks_free(c->locks);
     sessions_free(c->sessions);
     longpoll_free(c->longpoll);
+    transactions_free(c->transactions);
     ack_queue_free(c->acks);
     stats_free(c->stats);
     exec_free(b->exec);

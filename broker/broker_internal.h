@@ -30,6 +30,7 @@ struct broker {
     struct loop_hook at_store, at_wake;
     struct loop_timer store_timer, deadline_timer, chores_timer, offsets_timer, stop_timer, failed_timer;
     int64_t store_due_ms, deadline_due_ms; /* monotonic; what the timers are armed for */
+    int64_t transactions_due_ms;           /* monotonic; of this turn's run */
     bool wrote;                            /* in this turn */
 
     bool owns_config; /* else it is still the caller's */

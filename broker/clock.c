@@ -1,10 +1,11 @@
 /* clock.c - when what runs: the hooks of a turn, and as few timers as possible.
  *
- *   TURN_STORE   write this turn's batch (its listener releases acks and notes arrivals), then let connections whose send waits go on
+ *   TURN_STORE   check open transactions; write this turn's batch (its listener releases acks and notes arrivals); let connections whose
+ *                send waits go on
  *   TURN_WAKE    wake parked pulls of queues that grew; answer what is late; arm the next deadline
  *   store timer  when message_store_tick() wants to be called: it says so itself, and a write brings it forward
- *   deadline     the earliest of all acks, waiting connections and parked pulls. It is moved only to an earlier time: when it fires too early,
- *                it just arms itself anew, which is cheaper than moving it with each pull that is answered in time
+ *   deadline     the earliest of all acks, waiting connections, parked pulls and rounds of checks. It is moved only to an earlier time: when it
+ *                fires too early, it just arms itself anew, which is cheaper than moving it with each pull that is answered in time
  *   10 s         silent clients, ended queue locks, statistics, tables whose last write failed
  *   5 s          consumer offsets (flushConsumerOffsetInterval)
  * With nothing to do that makes less than one wake-up a second.   (test: integration/lifecycle, an idle broker) */
@@ -14,6 +15,7 @@
 #include "broker/metadata/offsets.h"
 #include "broker/processor/send_message.h"
 #include "broker/stats/stats.h"
+#include "broker/transaction/transactions.h"
 
 enum { STORE_SOON_MS = 100, STORE_PAUSE_MS = 10, CHORES_MS = 10000, CLIENT_SILENT_MS = 120000 };
 
@@ -62,6 +64,7 @@ static void at_store(void *arg)
 {
     struct broker *b = arg;
     b->wrote = false;
+    b->transactions_due_ms = b->stopping ? INT64_MAX : transactions_run(b->core.transactions, loop_now_ms(b->loop), loop_mono_ms(b->loop));
     write_turn(b);
     if (may_go_on(b)) {
         while (may_go_on(b) && server_resume(b->server)) {
@@ -85,6 +88,7 @@ static void at_wake(void *arg)
     int64_t due = longpoll_run_deadlines(b->core.longpoll, b->stopping ? INT64_MAX : now);
     due = earlier(due, send_message_deadlines(&b->core, now));
     due = earlier(due, patience_ends(b));
+    due = earlier(due, b->transactions_due_ms);
     if (due < b->deadline_due_ms) {
         b->deadline_due_ms = due;
         loop_timer_start(&b->deadline_timer, due > now ? due - now : 0, 0);

@@ -57,9 +57,9 @@ static const char *const level_names[] = {"debug", "info", "warn", "error", "off
     X(sendMessageThreadPoolNums, "2") X(serverAsyncSemaphoreValue, "64")                      \
     X(serverCallbackExecutorThreads, "0") X(serverOnewaySemaphoreValue, "256") X(serverPooledByteBufAllocatorEnable, "true")          \
     X(serverSelectorThreads, "3") X(serverSocketRcvBufSize, "0") X(serverSocketSndBufSize, "0") X(serverWorkerThreads, "8")           \
-    X(storePathDLedgerCommitLog, "") X(transactionCheckInterval, "60000")                          \
-    X(transactionCheckMax, "15") X(transactionTimeOut, "6000") X(transferMsgByHeap, "true") X(transientStorePoolEnable, "false")      \
-    X(transientStorePoolSize, "5") X(useEpollNativeSelector, "false") X(useReentrantLockWhenPutMessage, "true") X(useTLS, "false")    \
+    X(storePathDLedgerCommitLog, "") X(transferMsgByHeap, "true")                                                                     \
+    X(transientStorePoolEnable, "false") X(transientStorePoolSize, "5") X(useEpollNativeSelector, "false")                            \
+    X(useReentrantLockWhenPutMessage, "true") X(useTLS, "false")                                                                      \
     X(waitTimeMillsInHeartbeatQueue, "31000") X(waitTimeMillsInPullQueue, "5000") X(waitTimeMillsInTransactionQueue, "3000")          \
     X(warmMapedFileEnable, "false") X(writeBufferHighWaterMark, "0") X(writeBufferLowWaterMark, "0")
 
@@ -98,6 +98,9 @@ static const struct conf_key keys[] = {
     {"msgTraceTopicName", CONF_STR, AT(trace_topic), "RMQ_SYS_TRACE_TOPIC", 1, 127, AT_START, "the trace topic's name", NULL},
     {"traceOn", CONF_BOOL, AT(trace_on), "true", 0, 0, LIVE, "TRACE_ON in answers to sends", NULL},
     {"rejectTransactionMessage", CONF_BOOL, AT(reject_transaction), "false", 0, 0, LIVE, "refuses half messages", NULL},
+    {"transactionTimeOut", CONF_I64, AT(transaction_timeout_ms), "6000", 0, INT64_MAX / 2, LIVE, "ms; a transaction open for longer is asked about", NULL},
+    {"transactionCheckInterval", CONF_I64, AT(transaction_interval_ms), "60000", 1, INT64_MAX / 2, LIVE, "ms between two rounds of asking", NULL},
+    {"transactionCheckMax", CONF_INT, AT(transaction_checks_max), "15", 1, 1000000, LIVE, "so often asked, a transaction is given up", NULL},
     {"enablePropertyFilter", CONF_BOOL, AT(enable_property_filter), "false", 0, 0, AT_START, "SQL92 expressions; not in this version yet", NULL},
     {"notifyConsumerIdsChangedEnable", CONF_BOOL, AT(notify_consumer_ids_changed), "true", 0, 0, LIVE, "tells a group at once who came and went", NULL},
     {"rocketmq.broker.rebalance.lockMaxLiveTime", CONF_I64, AT(lock_live_ms), "60000", 1000, 3600000, AT_START,

@@ -26,6 +26,8 @@ struct broker_config {
     /* what is allowed and made by itself */
     int32_t broker_permission, default_topic_queue_nums;
     bool auto_create_topic, auto_create_group, cluster_topic, broker_topic, trace_topic_enable, trace_on;
+    int64_t transaction_timeout_ms, transaction_interval_ms;
+    int32_t transaction_checks_max;
     bool reject_transaction, enable_property_filter, notify_consumer_ids_changed;
     bool store_reply;
     int64_t lock_live_ms;

@@ -5,8 +5,7 @@
  *   I1  no SEND_OK before the turn's write succeeded.                  (test: unit/processor/send)
  *   I2  a send that must wait is taken before any later one of its connection.   (test: unit/processor/send, unit/remoting/wait)
  * Nothing is allocated per message: properties are rebuilt in the request's arena, the waiter is a place in a ring.
- * Until their issue: delay levels and transactions are refused, because a delayed message that is delivered at once, or a half
- * message that everybody sees, is worse than an error. */
+ * Until its issue: a delay level is refused, because a delayed message that is delivered at once is worse than an error. */
 #include <stdio.h>
 #include <string.h>
 #include "broker/ack/ack_queue.h"
@@ -17,6 +16,7 @@
 #include "broker/processor/send_message.h"
 #include "broker/stats/stats.h"
 #include "broker/store/message_store.h"
+#include "broker/transaction/transactions.h"
 #include "common/base/log.h"
 #include "common/protocol/codes.h"
 
@@ -37,6 +37,7 @@ struct sending { /* one request on its way */
     struct slice topic;    /* where it goes: the header's, or a dead-letter topic */
     int32_t queue_id, sys_flag;
     struct properties props;
+    bool half;             /* of a transaction: it goes where only its producer's decision gets it out */
 };
 
 /* ---- properties ---- */
@@ -286,7 +287,8 @@ static int leave_waiter(struct sending *s, const struct put_result *put, size_t 
 
 static int put_all(struct sending *s, const struct message *m, size_t n, struct put_result *put, struct reply *out)
 {
-    enum put_status status = message_store_put(s->c->store, m, n, s->rq->now_ms, put);
+    enum put_status status = s->half ? transactions_begin(s->c->transactions, m, s->h.group, s->rq->now_ms, put)
+                                     : message_store_put(s->c->store, m, n, s->rq->now_ms, put);
     if (status != PUT_OK)
         return refuse_put(s, status, out);
     int64_t bytes = 0;
@@ -303,10 +305,11 @@ static int send_one(struct sending *s, struct reply *out)
 {
     struct message m;
     struct put_result put;
-    if (s->props.transaction || (s->sys_flag & SYS_TRAN_MASK) == SYS_TRAN_PREPARED || (s->sys_flag & SYS_TRAN_MASK) == SYS_TRAN_ROLLBACK)
-        return reply_refuse(out, RES_NO_PERMISSION, "the broker[%s] sending transaction message is forbidden%s", s->c->config->broker_ip1,
-                            s->c->config->reject_transaction ? "" : ": transactions are not supported by this version yet");
-    if (s->props.delayed)
+    bool again = s->h.reconsume_times > 0 && s->props.delayed; /* an old consumer's own retry: what it copied is no half message */
+    s->half = (s->props.transaction && !again) || (s->sys_flag & SYS_TRAN_MASK) == SYS_TRAN_PREPARED;
+    if ((s->half && s->c->config->reject_transaction) || (s->sys_flag & SYS_TRAN_MASK) == SYS_TRAN_ROLLBACK)
+        return reply_refuse(out, RES_NO_PERMISSION, "the broker[%s] sending transaction message is forbidden", s->c->config->broker_ip1);
+    if (s->props.delayed && !s->half)
         return reply_refuse(out, RES_MESSAGE_ILLEGAL, "delay levels are not supported by this version yet");
     message_begin(s, &m);
     m.body = s->rq->cmd->body;
@@ -452,7 +455,7 @@ int64_t send_message_deadlines(struct broker_context *c, int64_t mono_ms)
 }
 
 /* A client of 4.x does not try again elsewhere when it hears SYSTEM_BUSY, so that is the last word, after waiting. */
-static enum handled must_wait(struct broker_context *c, const struct request *rq, struct reply *out)
+enum handled send_message_must_wait(struct broker_context *c, const struct request *rq, struct reply *out)
 {
     if (c->pressure == PRESSURE_NONE)
         c->pressure = PRESSURE_STORE; /* it said so itself: until the end of the turn nobody else need ask */
@@ -462,7 +465,7 @@ static enum handled must_wait(struct broker_context *c, const struct request *rq
         reply_refuse(out, RES_SYSTEM_BUSY, "[TIMEOUT_CLEAN_QUEUE]broker busy, start flow control for a while: the disk does not keep up");
     else
         return HANDLED_WAIT;
-    return refused(c, out);
+    return HANDLED_NOW;
 }
 
 static enum handled on_send(void *ctx, const struct request *rq, struct reply *out)
@@ -470,7 +473,7 @@ static enum handled on_send(void *ctx, const struct request *rq, struct reply *o
     struct broker_context *c = ctx;
     int handled = c->pressure == PRESSURE_NONE ? try_send(c, rq, out) : HANDLED_WAIT;
     if (handled == HANDLED_WAIT)
-        return must_wait(c, rq, out);
+        handled = send_message_must_wait(c, rq, out);
     return handled == HANDLED_NOW ? refused(c, out) : (enum handled)handled;
 }
 

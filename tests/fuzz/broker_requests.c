@@ -17,6 +17,7 @@
 #include "broker/processor/send_message.h"
 #include "broker/session/session.h"
 #include "broker/stats/stats.h"
+#include "broker/transaction/transactions.h"
 #include "broker/store/message_store.h"
 #include "common/base/log.h"
 #include "common/conf/conf.h"
@@ -34,7 +35,7 @@ static const char *const names[] = {
     "bornTimestamp", "flag", "properties", "reconsumeTimes", "unitMode", "maxReconsumeTimes", "batch", "key", "maxNum", "beginTimestamp",
     "endTimestamp", "offset", "timestamp", "readQueueNums", "writeQueueNums", "perm", "topicFilterType", "topicSysFlag", "groupName", "removeOffset",
     "group", "srcGroup", "destGroup", "offline", "statsName", "statsKey", "clientID", "clientId", "msgId", "index", "count", "isOrder",
-    "_UNIQUE_KEY_QUERY", "setZeroIfNotFound"};
+    "_UNIQUE_KEY_QUERY", "setZeroIfNotFound", "tranStateTableOffset", "commitLogOffset", "commitOrRollback"};
 enum { NAMES = sizeof names / sizeof *names };
 
 static struct rig {
@@ -159,6 +160,11 @@ static void start(void)
     CHECK(message_store_open(&store, fake_disk_io(r.disk), &r.exec.store, &listener, r.mono_ms, &r.c.store, NULL) == MQ_OK);
     CHECK(topics_open(file("topics.json"), &setup, &topics, r.now_ms, &r.c.topics, NULL) == MQ_OK);
     CHECK(groups_open(file("groups.json"), true, r.now_ms, &r.c.groups, NULL) == MQ_OK && offsets_open(file("offsets.json"), &r.c.offsets, NULL) == MQ_OK);
+    const struct transactions_setup halves = {.store = r.c.store, .offsets = r.c.offsets, .topics = r.c.topics, .sessions = r.c.sessions, .outbox = &outbox,
+                                              .store_host = &r.c.store_host, .timeout_ms = &r.config.transaction_timeout_ms,
+                                              .interval_ms = &r.config.transaction_interval_ms, .reserved_hours = &r.config.file_reserved_hours,
+                                              .checks_max = &r.config.transaction_checks_max};
+    CHECK(transactions_new(&halves, r.mono_ms, &r.c.transactions, NULL) == MQ_OK);
     struct route_sink sink = {.rows = r.rows, .cap = ROWS_MAX};
     send_message_routes(&sink, &r.c);
     pull_message_routes(&sink, &r.c);
@@ -170,6 +176,7 @@ static void start(void)
     topic_admin_routes(&sink, &r.c);
     group_admin_routes(&sink, &r.c);
     broker_admin_routes(&sink, &r.c);
+    end_transaction_routes(&sink, &r.c);
     r.n_rows = sink.n;
 }
 
@@ -181,6 +188,7 @@ static void end(void)
     topics_close(r.c.topics);
     message_store_close(r.c.store, r.mono_ms);
     longpoll_free(r.c.longpoll);
+    transactions_free(r.c.transactions);
     ack_queue_free(r.c.acks);
     sessions_free(r.c.sessions);
     stats_free(r.c.stats);
@@ -191,6 +199,7 @@ static void end(void)
 
 static void turn(void)
 {
+    transactions_run(r.c.transactions, r.now_ms, r.mono_ms);
     message_store_turn(r.c.store, r.mono_ms);
     send_message_press(&r.c);
     longpoll_run_arrivals(r.c.longpoll);
@@ -260,7 +269,10 @@ static void request(const struct request_route *route, const uint8_t **p, size_t
     switch (how) {
     case HANDLED_NOW: finish(NULL, &rq.ticket, &out); break;
     case HANDLED_LATER: break;
-    case HANDLED_NONE: CHECK(flags & 1); break;
+    case HANDLED_NONE:
+        CHECK(flags & 1 || route->code == REQ_END_TRANSACTION); /* "I do not know" is the end of it */
+        r.asked[decoded.opaque].due = false;
+        break;
     default: CHECK(!"a processor returned nonsense");
     }
     reply_free(&out);

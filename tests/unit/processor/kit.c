@@ -127,6 +127,16 @@ static int config_set_live(void *broker, struct slice key, struct slice value, c
     return err == MQ_OK ? RES_SUCCESS : err == MQ_EREFUSED ? RES_NO_PERMISSION : RES_SYSTEM_ERROR;
 }
 
+static void transactions_open(void)
+{
+    const struct transactions_setup setup = {.store = k.c.store, .offsets = k.c.offsets, .topics = k.c.topics, .sessions = k.c.sessions,
+                                             .outbox = &outbox, .store_host = &k.c.store_host, .timeout_ms = &k.config.transaction_timeout_ms,
+                                             .interval_ms = &k.config.transaction_interval_ms, .reserved_hours = &k.config.file_reserved_hours,
+                                             .checks_max = &k.config.transaction_checks_max};
+    struct fault why = {0};
+    cr_assert(transactions_new(&setup, k.mono_ms, &k.c.transactions, &why) == MQ_OK, "%s", why.what);
+}
+
 static void settings_load(const char *settings)
 {
     struct fault why = {0};
@@ -185,6 +195,30 @@ static void waiters_open(void)
     cr_assert(stats_new(k.config.cluster_name, k.now_ms, k.now_ms, &k.c.stats) == MQ_OK);
 }
 
+static void parts_open(void)
+{
+    waiters_open();
+    store_open();
+    tables_open();
+    transactions_open();
+}
+
+static void parts_close(void)
+{
+    sim_exec_drain(&k.exec);
+    config_file_close(k.locks_file);
+    queue_locks_free(k.c.locks);
+    offsets_close(k.c.offsets);
+    groups_close(k.c.groups);
+    topics_close(k.c.topics);
+    message_store_close(k.c.store, k.mono_ms); /* may still tell of arrivals */
+    longpoll_free(k.c.longpoll);
+    transactions_free(k.c.transactions);
+    ack_queue_free(k.c.acks);
+    sessions_free(k.c.sessions);
+    stats_free(k.c.stats);
+}
+
 void kit_start_with(const char *settings)
 {
     kit_end(); /* the suite's */
@@ -204,11 +238,10 @@ void kit_start_with(const char *settings)
                                   .register_now = register_now, .answer_when_known = answer_when_known, .config_text = config_text,
                                   .config_set_live = config_set_live,
                                   .store_host = {.ip = {127, 0, 0, 1}, .port = 10911}};
-    waiters_open();
-    store_open();
-    tables_open();
+    parts_open();
     struct route_sink sink = {.rows = k.rows, .cap = sizeof k.rows / sizeof *k.rows};
     send_message_routes(&sink, &k.c);
+    end_transaction_routes(&sink, &k.c);
     pull_message_routes(&sink, &k.c);
     client_manage_routes(&sink, &k.c);
     client_call_routes(&sink, &k.c);
@@ -230,17 +263,7 @@ void kit_end(void)
 {
     if (k.disk == NULL)
         return;
-    sim_exec_drain(&k.exec);
-    config_file_close(k.locks_file);
-    queue_locks_free(k.c.locks);
-    offsets_close(k.c.offsets);
-    groups_close(k.c.groups);
-    topics_close(k.c.topics);
-    message_store_close(k.c.store, k.mono_ms); /* may still tell of arrivals */
-    longpoll_free(k.c.longpoll);
-    ack_queue_free(k.c.acks);
-    sessions_free(k.c.sessions);
-    stats_free(k.c.stats);
+    parts_close();
     reply_free(&k.c.scratch);
     for (int i = 0; i < KIT_ANSWERS; i++) {
         buf_free(&k.answers[i].frame);
@@ -255,6 +278,23 @@ void kit_end(void)
     fake_disk_free(k.disk);
     broker_config_free(&k.config);
     k.disk = NULL;
+}
+
+void kit_restart(void)
+{
+    parts_close();
+    parts_open();
+}
+
+void kit_crash(enum fake_cut how)
+{
+    struct fake_disk *left = fake_disk_clone(k.disk, 2);
+    fake_disk_writeback(left, 0);
+    parts_close(); /* on a disk that nobody will see */
+    fake_disk_free(k.disk);
+    k.disk = left;
+    fake_disk_cut(k.disk, how, 1);
+    parts_open();
 }
 
 /* ---- requests ---- */
@@ -360,6 +400,7 @@ struct answer *kit_send(int32_t code, int32_t flag, struct slice body, const cha
 
 void kit_write_only(void)
 {
+    transactions_run(k.c.transactions, k.now_ms, k.mono_ms);
     write_turn();
     if (k.n_waiting) {
         resume();

@@ -16,12 +16,13 @@
 #include "broker/session/session.h"
 #include "broker/stats/stats.h"
 #include "broker/store/message_store.h"
+#include "broker/transaction/transactions.h"
 #include "common/protocol/codes.h"
 #include "common/protocol/json.h"
 #include "tests/lib/fake_disk.h"
 #include "tests/lib/sim_exec.h"
 
-enum { KIT_T0 = 1700000000, KIT_CONN = 7, KIT_ANSWERS = 512, KIT_CALLS = 16, KIT_WAITING = 64 }; /* T0: seconds */
+enum { KIT_T0 = 1700000000, KIT_CONN = 7, KIT_ANSWERS = 512, KIT_CALLS = 64, KIT_WAITING = 64 }; /* T0: seconds */
 
 struct answer {
     bool came;
@@ -72,6 +73,8 @@ extern struct kit k;
 void kit_start_with(const char *settings);
 void kit_start(void);
 void kit_end(void);
+void kit_restart(void);                /* stops, and starts again */
+void kit_crash(enum fake_cut how);     /* the end of the process or of the power at this moment; starts again */
 
 /* Sends a request and lets it be handled; *opaque is its number. Fields: name, value, name, value ... */
 #define ASK(code, ...) kit_ask(code, (struct slice){0}, (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
