@@ -248,22 +248,24 @@ static enum mq_err flush_all(struct message_store *s, struct fault *why)
     return err != MQ_OK || index_safe ? err : fault_set(why, MQ_EFAILED, 0, "the index");
 }
 
-void message_store_close(struct message_store *s, int64_t mono_ms)
+bool message_store_close(struct message_store *s, int64_t mono_ms)
 {
     if (s == NULL)
-        return;
+        return false;
     owner_assert(&s->owner);
     s->inline_works = true;
     message_store_turn(s, mono_ms);
     struct fault why = {0};
     char text[300];
     enum mq_err err = s->failed.err != MQ_OK ? s->failed.err : flush_all(s, &why);
+    bool flushed = s->failed.err == MQ_OK && commit_log_flushed(s->log) == commit_log_written(s->log);
     if (err == MQ_OK)
         err = abort_remove(&s->io, &why);
     if (err != MQ_OK)
         log_error("store", "closed with the abort file left in place, the next start checks the log why=%s",
                   fault_text(s->failed.err != MQ_OK ? &s->failed : &why, text, sizeof text));
     parts_free(s);
+    return flushed;
 }
 
 /* ---- figures ---- */

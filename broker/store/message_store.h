@@ -44,7 +44,11 @@ struct store_listener { /* NULL members allowed; called from message_store_turn(
     void (*failed)(void *ctx, const struct fault *why); /* once: no write will succeed any more */
 };
 
-enum { STORE_DELAY_LEVELS_MAX = 32 };
+#define SCHEDULE_TOPIC "SCHEDULE_TOPIC_XXXX" /* delayed messages: level n in queue n - 1 */
+enum {
+    STORE_DELAY_LEVELS_MAX = 32,
+    STORE_CLOCK_BACK_MAX_MS = 600000 /* a step back of the wall clock that store times do not follow: they stay where they are */
+};
 struct store_config {
     const char *commit_log_dir;            /* relative to the io's root; borrowed for the open call; "commitlog" */
     uint64_t commit_log_file_size;         /* bytes; 1 GiB */
@@ -72,8 +76,8 @@ struct message_store;
 enum mq_err message_store_open(const struct store_config *cfg, const struct store_io *io, const struct store_exec *exec,
                                const struct store_listener *listener, int64_t mono_ms, struct message_store **out, struct fault *why);
 /* Writes and syncs what is there (on the calling thread), removes the abort file when nothing failed, frees. All submitted
- * works must have run. */
-void message_store_close(struct message_store *s, int64_t mono_ms);
+ * works must have run. True: all that was ever put survives a power cut. NULL: false. */
+bool message_store_close(struct message_store *s, int64_t mono_ms);
 
 /* ---- putting ---- */
 enum put_status {
@@ -91,6 +95,7 @@ struct put_result {
  * born, store, reconsume_times, prepared_off, body, properties are read; queue_off, phys_off and store_ms are assigned.
  * PUT_OK: out[0..n) is filled; it becomes readable with message_store_turn(). Else nothing was put. */
 enum put_status message_store_put(struct message_store *s, const struct message *m, size_t n, int64_t now_ms, struct put_result *out);
+int64_t message_store_time(const struct message_store *s, int64_t wall_ms); /* the store time that a put gets now: see STORE_CLOCK_BACK_MAX_MS */
 /* Writes the batch of this turn, adds its queue units, tells the listener, submits flushes that are due. Call once per turn. */
 void message_store_turn(struct message_store *s, int64_t mono_ms);
 /* Periodic chores (flush by interval, checkpoint, retention, next file): call at least every 100 ms while something is dirty;
@@ -118,6 +123,7 @@ struct get_request {
     int64_t queue_off;
     uint32_t max_msgs;
     uint32_t max_bytes; /* the first message is returned even if it is larger */
+    int64_t end_off;    /* queue offset: nothing from there on is looked at; 0: no such bound */
     bool (*match_tags)(void *ctx, int64_t tags_code);                /* NULL: all */
     bool (*match_record)(void *ctx, const struct message *record);   /* NULL: all; asked for those whose tags match */
     void *match_ctx;
@@ -137,6 +143,16 @@ struct get_result {
 };
 /* Appends the records to `body` (which may hold bytes already; on anything but GET_FOUND nothing is appended). */
 void message_store_get(struct message_store *s, const struct get_request *g, struct buf *body, struct get_result *out);
+/* The tags codes of a queue's units from queue_off on, without their records: in SCHEDULE_TOPIC_XXXX they are due times. GET_FOUND: n of
+ * them, at least one and at most `room`. Else n is 0, and next_off is where message_store_get() would go on. */
+struct tags_result {
+    enum get_status status;
+    size_t n;
+    int64_t next_off;
+    struct cold_range cold; /* GET_COLD only */
+};
+void message_store_tags(struct message_store *s, struct slice topic, int32_t queue_id, int64_t queue_off, bool may_block, int64_t *codes, size_t room,
+                        struct tags_result *out);
 /* Reads the range on LANE_READ so that it is in the page cache, then calls fn on the core thread. False: out of memory. */
 bool message_store_warm(struct message_store *s, const struct cold_range *cold, void (*fn)(void *arg), void *arg);
 

@@ -220,6 +220,8 @@ static void scan(struct getting *x, struct consume_queue *q)
 {
     struct cq_unit units[UNITS];
     int64_t at = x->g->queue_off, end = at + (x->g->max_msgs > SCAN_LEAST ? x->g->max_msgs : SCAN_LEAST);
+    if (x->g->end_off > 0 && end > x->g->end_off)
+        end = x->g->end_off;
     uint64_t skip_below = 0;
     bool full = false;
     x->status = GET_NO_MATCHED_MESSAGE;
@@ -252,31 +254,66 @@ static void scan(struct getting *x, struct consume_queue *q)
         x->next_off = at;
 }
 
+/* GET_FOUND: there is a unit at queue_off. */
+static enum get_status place_in(const struct consume_queue *q, int64_t queue_off)
+{
+    if (q == NULL)
+        return GET_NO_MATCHED_LOGIC_QUEUE;
+    int64_t max = consume_queue_max(q);
+    if (max == 0)
+        return GET_NO_MESSAGE_IN_QUEUE;
+    if (queue_off < consume_queue_min(q))
+        return GET_OFFSET_TOO_SMALL;
+    return queue_off < max ? GET_FOUND : queue_off == max ? GET_OFFSET_OVERFLOW_ONE : GET_OFFSET_OVERFLOW_BADLY;
+}
+
+static int64_t next_of(const struct consume_queue *q, enum get_status place, int64_t queue_off)
+{
+    switch (place) {
+    case GET_NO_MATCHED_LOGIC_QUEUE:
+    case GET_NO_MESSAGE_IN_QUEUE: return 0;
+    case GET_OFFSET_TOO_SMALL: return consume_queue_min(q);
+    case GET_OFFSET_OVERFLOW_BADLY: return consume_queue_max(q);
+    default: return queue_off;
+    }
+}
+
 static void get(struct getting *x)
 {
     const struct get_request *g = x->g;
     struct get_result *out = x->out;
     struct consume_queue *q = consume_queue_find(x->s->queues, g->topic, g->queue_id);
-    x->next_off = 0;
-    x->status = GET_NO_MATCHED_LOGIC_QUEUE;
+    x->status = place_in(q, g->queue_off);
+    x->next_off = next_of(q, x->status, g->queue_off);
     if (q == NULL)
         return;
     out->min_off = consume_queue_min(q);
     out->max_off = consume_queue_max(q);
-    x->next_off = g->queue_off;
-    if (out->max_off == 0) {
-        x->status = GET_NO_MESSAGE_IN_QUEUE;
-        x->next_off = 0;
-    } else if (g->queue_off < out->min_off) {
-        x->status = GET_OFFSET_TOO_SMALL;
-        x->next_off = out->min_off;
-    } else if (g->queue_off == out->max_off) {
-        x->status = GET_OFFSET_OVERFLOW_ONE;
-    } else if (g->queue_off > out->max_off) {
-        x->status = GET_OFFSET_OVERFLOW_BADLY;
-        x->next_off = out->max_off;
-    } else {
+    if (x->status == GET_FOUND)
         scan(x, q);
+}
+
+void message_store_tags(struct message_store *s, struct slice topic, int32_t queue_id, int64_t queue_off, bool may_block, int64_t *codes, size_t room,
+                        struct tags_result *out)
+{
+    owner_assert(&s->owner);
+    struct consume_queue *q = consume_queue_find(s->queues, topic, queue_id);
+    struct cq_unit units[UNITS];
+    out->n = 0;
+    out->status = place_in(q, queue_off);
+    out->next_off = next_of(q, out->status, queue_off);
+    if (out->status != GET_FOUND)
+        return;
+    int64_t got = consume_queue_read(s->queues, q, queue_off, units, room < UNITS ? room : UNITS, may_block, &out->cold);
+    if (got == 0 || got == -ENOENT) {
+        out->status = GET_OFFSET_FOUND_NULL;
+        out->next_off = consume_queue_roll_next(s->queues, queue_off);
+    } else if (got < 0) {
+        out->status = got == -EAGAIN ? GET_COLD : GET_FAILED;
+    }
+    while (got > 0 && out->n < (size_t)got) {
+        codes[out->n] = units[out->n].tags_code;
+        out->n++;
     }
 }
 

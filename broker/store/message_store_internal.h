@@ -15,11 +15,9 @@
 #include "broker/store/round_due.h"
 #include "common/base/owner.h"
 
-#define SCHEDULE_TOPIC "SCHEDULE_TOPIC_XXXX"
 enum {
     QUEUES_WAITING_MAX = 256 << 20,  /* no more puts until a round has ended */
     CATCH_UP_TOLD = 1 << 20,         /* less is not worth a line in the log */
-    CLOCK_BACK_MAX_MS = 600000,      /* a step back of the clock that store times do not follow */
     RECOVER_WAITING = 32 << 20,      /* bytes of units in memory while recovering: written on this thread */
     CHECKPOINT_EVERY_MS = 1000
 };

@@ -139,9 +139,9 @@ static bool pending_room(struct message_store *s, size_t n)
 
 /* Store times do not go back when the clock does: recovery and the index know by time what was synced. A clock that was wrong by much is
  * believed at once, or delayed messages would wait for it; the checkpoint follows (store_checkpoint()). */
-static int64_t store_time(const struct message_store *s, int64_t now_ms)
+int64_t message_store_time(const struct message_store *s, int64_t wall_ms)
 {
-    return now_ms < s->last_ms && s->last_ms - now_ms <= CLOCK_BACK_MAX_MS ? s->last_ms : now_ms;
+    return wall_ms < s->last_ms && s->last_ms - wall_ms <= STORE_CLOCK_BACK_MAX_MS ? s->last_ms : wall_ms;
 }
 
 enum put_status message_store_put(struct message_store *s, const struct message *m, size_t n, int64_t now_ms, struct put_result *out)
@@ -165,7 +165,7 @@ enum put_status message_store_put(struct message_store *s, const struct message 
     uint8_t *to = commit_log_reserve(s->log, bytes, &phys_off, &at, &status);
     if (to == NULL)
         return status == PUT_BUSY ? status : refuse(s, status);
-    now_ms = store_time(s, now_ms);
+    now_ms = message_store_time(s, now_ms);
     int64_t next = consume_queue_next(q);
     for (size_t i = 0; i < n; i++) {
         bool unit = !store_tran_has_no_unit(m[i].sys_flag);

@@ -75,6 +75,43 @@ Test(store_get, one_damaged_record_costs_itself_only)
     cr_expect_eq(r.next_off, 3, "a consumer gets beyond it");
 }
 
+Test(store_get, nothing_from_the_end_on_is_looked_at)
+{
+    put_five();
+    struct get_request g = {.topic = SLICE_LIT("t"), .queue_off = 1, .end_off = 3, .max_msgs = 32, .max_bytes = 1 << 18};
+    struct get_result out;
+    message_store_get(rig.store, &g, &body, &out);
+    cr_expect_str_eq(bodies(), "b c");
+    cr_expect_eq(out.next_off, 3);
+}
+
+Test(store_get, tags_codes_are_read_without_records)
+{
+    struct tags_result r;
+    int64_t codes[100];
+    message_store_tags(rig.store, SLICE_LIT("t"), 0, 7, false, codes, 100, &r);
+    cr_expect(r.status == GET_NO_MATCHED_LOGIC_QUEUE && r.n == 0 && r.next_off == 0);
+    put_five();
+    message_store_tags(rig.store, SLICE_LIT("t"), 0, 1, false, codes, 100, &r);
+    cr_expect(r.status == GET_FOUND && r.n == 4 && codes[0] == 'B' && codes[1] == 'A' && codes[3] == 'A');
+    message_store_tags(rig.store, SLICE_LIT("t"), 0, 1, false, codes, 2, &r);
+    cr_expect(r.status == GET_FOUND && r.n == 2);
+    message_store_tags(rig.store, SLICE_LIT("t"), 0, 5, false, codes, 2, &r);
+    cr_expect(r.status == GET_OFFSET_OVERFLOW_ONE && r.n == 0 && r.next_off == 5);
+    message_store_tags(rig.store, SLICE_LIT("t"), 0, 50, false, codes, 2, &r);
+    cr_expect(r.status == GET_OFFSET_OVERFLOW_BADLY && r.next_off == 5);
+    message_store_tags(rig.store, SLICE_LIT("t"), 0, -1, false, codes, 2, &r);
+    cr_expect(r.status == GET_OFFSET_TOO_SMALL && r.next_off == 0);
+    rig_settle(&rig);
+    rig_close(&rig);
+    rig_must_open(&rig);
+    rig.cold = true;
+    message_store_tags(rig.store, SLICE_LIT("t"), 0, 1, false, codes, 2, &r);
+    cr_expect(r.status == GET_COLD && r.cold.n > 0 && strstr(r.cold.path, "consumequeue/t/0") != NULL, "%s", r.cold.path);
+    message_store_tags(rig.store, SLICE_LIT("t"), 0, 1, true, codes, 2, &r);
+    cr_expect(r.status == GET_FOUND && r.n == 2 && codes[0] == 'B');
+}
+
 Test(store_get, every_status_has_its_next_offset)
 {
     struct get_result r = get(5, 32, 1 << 18);
