@@ -146,6 +146,11 @@ static enum mq_err tables_open(struct broker *b, struct fault *why)
         err = table_file(b, "config/consumerOffset.json", &file, why);
     if (err == MQ_OK)
         err = offsets_open(file, &b->core.offsets, why);
+    if (err == MQ_OK)
+        err = table_file(b, "config/delayOffset.json", &file, why);
+    const struct schedule_setup delays = broker_schedule_setup(b);
+    if (err == MQ_OK)
+        err = schedule_open(file, &delays, &b->core.schedule, why);
     return err;
 }
 
@@ -156,6 +161,7 @@ static enum mq_err routes_fill(struct broker *b, struct fault *why)
     struct route_sink sink = {.rows = rows, .cap = ROUTES_MAX};
     send_message_routes(&sink, &b->core);
     end_transaction_routes(&sink, &b->core);
+    send_back_routes(&sink, &b->core);
     pull_message_routes(&sink, &b->core);
     client_manage_routes(&sink, &b->core);
     client_call_routes(&sink, &b->core);
@@ -325,8 +331,8 @@ void broker_close(struct broker *b)
     offsets_close(c->offsets);
     groups_close(c->groups);
     topics_close(c->topics);
-    if (c->store)
-        message_store_close(c->store, clock_mono_ms());
+    bool flushed = message_store_close(c->store, clock_mono_ms());
+    schedule_close(c->schedule, flushed);
     caller_free(b->caller);
     registrar_free(b->registrar);
     broker_drop_unanswered(b);

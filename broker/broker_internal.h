@@ -8,6 +8,7 @@
 #include "broker/metadata/topics.h"
 #include "broker/outward/register.h"
 #include "broker/processor/context.h"
+#include "broker/schedule/schedule.h"
 #include "broker/session/queue_locks.h"
 #include "broker/session/session.h"
 #include "common/remoting/server.h"
@@ -28,7 +29,7 @@ struct broker {
 
     /* clock.c */
     struct loop_hook at_store, at_wake;
-    struct loop_timer store_timer, deadline_timer, chores_timer, offsets_timer, stop_timer, failed_timer;
+    struct loop_timer store_timer, deadline_timer, chores_timer, offsets_timer, delays_timer, stop_timer, failed_timer;
     int64_t store_due_ms, deadline_due_ms; /* monotonic; what the timers are armed for */
     int64_t transactions_due_ms;           /* monotonic; of this turn's run */
     bool wrote;                            /* in this turn */
@@ -39,6 +40,7 @@ struct broker {
 
 /* listeners.c: what parts tell each other. `ctx` of all of them is the struct broker. */
 struct store_listener broker_store_listener(struct broker *b);
+struct schedule_setup broker_schedule_setup(struct broker *b);
 struct topics_listener broker_topics_listener(struct broker *b);
 struct session_listener broker_session_listener(struct broker *b);
 struct server_events broker_server_events(struct broker *b);

@@ -1,13 +1,15 @@
 /* clock.c - when what runs: the hooks of a turn, and as few timers as possible.
  *
- *   TURN_STORE   check open transactions; write this turn's batch (its listener releases acks and notes arrivals); let connections whose
- *                send waits go on
+ *   TURN_STORE   put the delayed messages that are due; check open transactions; write this turn's batch (its listener releases acks and notes
+ *                arrivals); let connections whose send waits go on
  *   TURN_WAKE    wake parked pulls of queues that grew; answer what is late; arm the next deadline
  *   store timer  when message_store_tick() wants to be called: it says so itself, and a write brings it forward
- *   deadline     the earliest of all acks, waiting connections, parked pulls and rounds of checks. It is moved only to an earlier time: when it
- *                fires too early, it just arms itself anew, which is cheaper than moving it with each pull that is answered in time
+ *   deadline     the earliest of all acks, waiting connections, parked pulls, delayed messages and rounds of checks. It is moved only to an
+ *                earlier time: when it fires too early, it just arms itself anew, which is cheaper than moving it with each pull that is
+ *                answered in time
  *   10 s         silent clients, ended queue locks, statistics, tables whose last write failed
  *   5 s          consumer offsets (flushConsumerOffsetInterval)
+ *   10 s         how far delay levels are delivered (flushDelayOffsetInterval)
  * With nothing to do that makes less than one wake-up a second.   (test: integration/lifecycle, an idle broker) */
 #include "broker/ack/ack_queue.h"
 #include "broker/broker_internal.h"
@@ -17,7 +19,7 @@
 #include "broker/stats/stats.h"
 #include "broker/transaction/transactions.h"
 
-enum { STORE_SOON_MS = 100, STORE_PAUSE_MS = 10, CHORES_MS = 10000, CLIENT_SILENT_MS = 120000 };
+enum { STORE_SOON_MS = 100, STORE_PAUSE_MS = 10, DELAYS_PAUSE_MS = 10, CHORES_MS = 10000, CLIENT_SILENT_MS = 120000 };
 
 static int64_t after(const struct broker *b, int64_t in_ms)
 {
@@ -60,13 +62,33 @@ static void write_turn(struct broker *b)
     send_message_press(&b->core);
 }
 
+/* Sends and delayed messages take turns: while sends must wait for the disk, so do these, and then they are first. */
+static void deliver_due(struct broker *b)
+{
+    if (!b->stopping && schedule_due(b->core.schedule) <= loop_mono_ms(b->loop))
+        schedule_run(b->core.schedule, loop_now_ms(b->loop), loop_mono_ms(b->loop));
+}
+
+static int64_t delays_due(const struct broker *b)
+{
+    int64_t due = schedule_due(b->core.schedule), soon = after(b, DELAYS_PAUSE_MS);
+    if (b->stopping)
+        return INT64_MAX;
+    return b->core.pressure != PRESSURE_NONE && due < soon ? soon : due;
+}
+
 static void at_store(void *arg)
 {
     struct broker *b = arg;
+    bool pressed = b->core.pressure != PRESSURE_NONE;
     b->wrote = false;
     b->transactions_due_ms = b->stopping ? INT64_MAX : transactions_run(b->core.transactions, loop_now_ms(b->loop), loop_mono_ms(b->loop));
+    if (!pressed)
+        deliver_due(b);
     write_turn(b);
     if (may_go_on(b)) {
+        if (pressed)
+            deliver_due(b);
         while (may_go_on(b) && server_resume(b->server)) {
         }
         write_turn(b); /* what was just put is answered in this turn */
@@ -89,6 +111,7 @@ static void at_wake(void *arg)
     due = earlier(due, send_message_deadlines(&b->core, now));
     due = earlier(due, patience_ends(b));
     due = earlier(due, b->transactions_due_ms);
+    due = earlier(due, delays_due(b));
     if (due < b->deadline_due_ms) {
         b->deadline_due_ms = due;
         loop_timer_start(&b->deadline_timer, due > now ? due - now : 0, 0);
@@ -123,6 +146,12 @@ static void on_chores(void *arg)
 }
 
 static void on_offsets(void *arg) { offsets_save_if_dirty(((struct broker *)arg)->core.offsets); }
+static void on_delays(void *arg)
+{
+    struct broker *b = arg;
+    schedule_save(b->core.schedule, b->core.log_end);
+}
+
 static void on_failed_long_enough(void *arg) { broker_stop(arg); }
 static void on_stop_late(void *arg) { loop_stop(((struct broker *)arg)->loop); }
 
@@ -136,12 +165,14 @@ bool broker_clock_start(struct broker *b)
     loop_timer_init(&b->deadline_timer, b->loop, on_deadline, b);
     loop_timer_init(&b->chores_timer, b->loop, on_chores, b);
     loop_timer_init(&b->offsets_timer, b->loop, on_offsets, b);
+    loop_timer_init(&b->delays_timer, b->loop, on_delays, b);
     loop_timer_init(&b->stop_timer, b->loop, on_stop_late, b);
     loop_timer_init(&b->failed_timer, b->loop, on_failed_long_enough, b);
     b->deadline_due_ms = INT64_MAX;
     arm_store(b, 0);
     return loop_timer_start(&b->chores_timer, CHORES_MS, CHORES_MS) &&
-           loop_timer_start(&b->offsets_timer, b->config.flush_consumer_offset_ms, b->config.flush_consumer_offset_ms);
+           loop_timer_start(&b->offsets_timer, b->config.flush_consumer_offset_ms, b->config.flush_consumer_offset_ms) &&
+           loop_timer_start(&b->delays_timer, b->config.flush_delay_offset_ms, b->config.flush_delay_offset_ms);
 }
 
 void broker_clock_stop(struct broker *b)
@@ -152,6 +183,7 @@ void broker_clock_stop(struct broker *b)
     loop_timer_stop(&b->deadline_timer);
     loop_timer_stop(&b->chores_timer);
     loop_timer_stop(&b->offsets_timer);
+    loop_timer_stop(&b->delays_timer);
     loop_timer_stop(&b->stop_timer);
     loop_timer_stop(&b->failed_timer);
 }

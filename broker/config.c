@@ -43,7 +43,7 @@ static const char *const level_names[] = {"debug", "info", "warn", "error", "off
     X(fastFailIfNoBufferInStorePool, "false") X(fetchNamesrvAddrByAddressServer, "false") X(filterDataCleanTimeSpan, "86400000")      \
     X(filterServerNums, "0") X(filterSupportRetry, "false") X(flushCommitLogLeastPages, "4")                                          \
     X(flushCommitLogThoroughInterval, "10000") X(flushCommitLogTimed, "true") X(flushConsumerOffsetHistoryInterval, "60000")          \
-    X(flushDelayOffsetInterval, "10000") X(flushLeastPagesWhenWarmMapedFile, "4096") X(haHousekeepingInterval, "20000")               \
+    X(flushLeastPagesWhenWarmMapedFile, "4096") X(haHousekeepingInterval, "20000")                                                    \
     X(haMasterAddress, "") X(haSendHeartbeatInterval, "5000") X(haSlaveFallbehindMax, "268435456") X(haTransferBatchSize, "32768")    \
     X(heartbeatThreadPoolNums, "2") X(heartbeatThreadPoolQueueCapacity, "50000") X(highSpeedMode, "false")                            \
     X(isolateLogEnable, "false") X(mappedFileSizeConsumeQueueExt, "50331648") X(maxDelayTime, "40")                                   \
@@ -157,6 +157,7 @@ static const struct conf_key keys[] = {
     {"diskMaxUsedSpaceRatio", CONF_INT, AT(disk_max_used_percent), "75", 0, 100, AT_START, "percent used from which old files go at any hour; 10 to 95", NULL},
     {"cleanFileForciblyEnable", CONF_BOOL, AT(clean_file_forcibly), "true", 0, 0, AT_START, "young files go, too, when the disk is nearly full", NULL},
     {"messageDelayLevel", CONF_STR, AT(delay_levels), "1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h", 1, 1000, AT_START, "delay levels", NULL},
+    {"flushDelayOffsetInterval", CONF_I64, AT(flush_delay_offset_ms), "10000", 100, 3600000, AT_START, "delayOffset.json is written so often", NULL},
 
     /* the shell */
     {"serverChannelMaxIdleTimeSeconds", CONF_I64, AT(idle_seconds), "120", 1, 86400, AT_START, "a silent connection is closed", NULL},

@@ -44,7 +44,7 @@ struct broker_config {
     /* registering */
     bool force_register, compressed_register;
     int64_t register_period_ms, register_timeout_ms;
-    int64_t flush_consumer_offset_ms;
+    int64_t flush_consumer_offset_ms, flush_delay_offset_ms;
 
     /* the store; paths as configured */
     char *store_root, *commit_log_dir, *delete_when, *delay_levels;

@@ -1,6 +1,8 @@
 /* listeners.c - what the parts tell each other. No part knows another above it: each speaks through a function pointer from here.
  *
- *   store     --written, flushed--> acks       --arrived--> long polling        --failed--> everybody; soon the broker stops
+ *   store     --written, flushed--> acks       --arrived--> long polling, delays    --flushed--> delays
+ *             --failed--> everybody; soon the broker stops
+ *   delays    --delivered--> statistics
  *   topics    --changed--> registrar, long polling
  *   sessions  --members changed--> the members (40)         --group seen--> groups, topics
  *   locks     --changed--> their file, which says when it is written
@@ -13,6 +15,7 @@
 #include "broker/broker_internal.h"
 #include "broker/metadata/groups.h"
 #include "broker/processor/send_message.h"
+#include "broker/stats/stats.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/protocol/codes.h"
@@ -23,6 +26,8 @@ enum { TOPIC_NAME_MAX = 255, TOPIC_UNIT_SUB = 2, FAILED_LINGER_MS = 2000 };
 static void on_arrived(void *ctx, const struct arrival *a)
 {
     const struct broker *b = ctx;
+    if (b->core.schedule && slice_is(a->topic, SCHEDULE_TOPIC))
+        schedule_arrived(b->core.schedule, a->queue_id);
     if (b->core.longpoll)
         longpoll_arrived(b->core.longpoll, a->topic, a->queue_id, a->queue_off, a->tags_code, a->properties);
 }
@@ -41,6 +46,8 @@ static void on_flushed(void *ctx, uint64_t flushed_off)
     struct broker *b = ctx;
     if (b->core.acks)
         send_message_flushed(&b->core, flushed_off);
+    if (b->core.schedule)
+        schedule_flushed(b->core.schedule, flushed_off);
 }
 
 static void on_failed(void *ctx, const struct fault *why)
@@ -60,6 +67,22 @@ static void on_failed(void *ctx, const struct fault *why)
 struct store_listener broker_store_listener(struct broker *b)
 {
     return (struct store_listener){.ctx = b, .arrived = on_arrived, .written = on_written, .flushed = on_flushed, .failed = on_failed};
+}
+
+/* ---- delay levels ---- */
+static void on_delivered(void *ctx, struct slice topic, uint32_t bytes)
+{
+    const struct broker *b = ctx;
+    stats_add(b->core.stats, STAT_TOPIC_PUT_NUMS, topic, (struct slice){0}, 1, 1);
+    stats_add(b->core.stats, STAT_TOPIC_PUT_SIZE, topic, (struct slice){0}, bytes, 1);
+    stats_add(b->core.stats, STAT_BROKER_PUT_NUMS, (struct slice){0}, (struct slice){0}, 1, 1);
+    stats_count(b->core.stats, RATE_PUT, 1);
+}
+
+struct schedule_setup broker_schedule_setup(struct broker *b)
+{
+    return (struct schedule_setup){.store = b->core.store, .delay_ms = b->config.delay_level_ms, .n_levels = b->config.n_delay_levels,
+                                   .running = b->config.broker_role != ROLE_SLAVE, .ctx = b, .delivered = on_delivered};
 }
 
 /* ---- topics ---- */

@@ -6,6 +6,7 @@
 #include "broker/metadata/offsets.h"
 #include "broker/metadata/topics.h"
 #include "broker/processor/admin.h"
+#include "broker/schedule/schedule.h"
 #include "broker/stats/stats.h"
 #include "broker/store/message_store.h"
 #include "common/base/log.h"
@@ -170,11 +171,12 @@ static void write_schedule(struct jw *w, struct broker_context *c)
 {
     char key[40], text[48];
     for (unsigned level = 1; level <= c->config->n_delay_levels; level++) {
-        int64_t max = message_store_max_offset(c->store, SLICE_LIT("SCHEDULE_TOPIC_XXXX"), (int32_t)level - 1);
+        int64_t max = message_store_max_offset(c->store, SLICE_LIT(SCHEDULE_TOPIC), (int32_t)level - 1);
         if (max <= 0)
             continue;
         snprintf(key, sizeof key, "scheduleMessageOffset_%u", level);
-        snprintf(text, sizeof text, "0,%" PRId64, max);
+        int64_t delivered = schedule_offset(c->schedule, level);
+        snprintf(text, sizeof text, "%" PRId64 ",%" PRId64, delivered > 0 ? delivered : 0, max);
         jw_kv_str(w, key, slice_str(text));
     }
 }
@@ -244,8 +246,8 @@ static enum handled all_offsets(void *ctx, const struct request *rq, struct repl
 
 static enum handled delay_offsets(void *ctx, const struct request *rq, struct reply *out)
 {
-    (void)ctx, (void)rq;
-    buf_str(&out->body, "{\"offsetTable\":{}}"); /* nothing is delivered by delay levels yet */
+    (void)rq;
+    schedule_encode(((struct broker_context *)ctx)->schedule, &out->body);
     return HANDLED_NOW;
 }
 

@@ -24,6 +24,7 @@ struct broker_context {
     struct longpoll *longpoll;
     struct ack_queue *acks;
     struct transactions *transactions;
+    struct schedule *schedule;
     enum pressure pressure;                   /* of the last turn's end: sends wait while there is one */
     struct waits waits;                       /* of sends: before they were taken, and for a sync */
     struct stats *stats;
@@ -39,7 +40,7 @@ struct broker_context {
     uint64_t memory_bytes;                    /* of this machine: what Apache takes for the size of the page cache */
     uint64_t random;                          /* state of context_random() */
     unsigned cold_ends;                       /* ends of transactions that wait for the disk */
-    size_t waiting_bytes;                     /* of pulls that outlive their request: pull_message.c bounds it */
+    size_t waiting_bytes;                     /* of pulls, and messages given back, that outlive their request: who adds to it bounds it */
     bool stopping;                            /* nothing parks any more */
     struct reply scratch;                     /* for answers outside of a request's call; clear before use */
     struct host store_host;                   /* brokerIP1:listenPort, what goes into records and message ids */
@@ -75,6 +76,7 @@ struct route_sink {
 void routes_add(struct route_sink *sink, int32_t code, request_fn *fn, struct broker_context *ctx);
 void send_message_routes(struct route_sink *sink, struct broker_context *ctx);   /* 10 310 320 */
 void end_transaction_routes(struct route_sink *sink, struct broker_context *ctx); /* 37 */
+void send_back_routes(struct route_sink *sink, struct broker_context *ctx);      /* 36 */
 void pull_message_routes(struct route_sink *sink, struct broker_context *ctx);   /* 11 361 */
 void client_manage_routes(struct route_sink *sink, struct broker_context *ctx);  /* 34 35 38 46 203 204 328 */
 void client_call_routes(struct route_sink *sink, struct broker_context *ctx);    /* 307 309 */

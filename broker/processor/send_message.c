@@ -4,16 +4,17 @@
  * leaves only when the record is in the log's file, or on its medium: the processor leaves a waiter in the ack queue and is done.
  *   I1  no SEND_OK before the turn's write succeeded.                  (test: unit/processor/send)
  *   I2  a send that must wait is taken before any later one of its connection.   (test: unit/processor/send, unit/remoting/wait)
- * Nothing is allocated per message: properties are rebuilt in the request's arena, the waiter is a place in a ring.
- * Until its issue: a delay level is refused, because a delayed message that is delivered at once is worse than an error. */
+ * Nothing is allocated per message: properties are rebuilt in the request's arena, the waiter is a place in a ring. */
 #include <stdio.h>
 #include <string.h>
 #include "broker/ack/ack_queue.h"
 #include "broker/metadata/groups.h"
 #include "broker/metadata/topics.h"
 #include "broker/processor/context.h"
+#include "broker/processor/retry.h"
 #include "broker/processor/send_header.h"
 #include "broker/processor/send_message.h"
+#include "broker/schedule/delay.h"
 #include "broker/stats/stats.h"
 #include "broker/store/message_store.h"
 #include "broker/transaction/transactions.h"
@@ -28,7 +29,9 @@ struct properties {
     struct slice without_id; /* of a batch: the same without UNIQ_KEY */
     struct slice uniq_key;      /* as it came */
     struct known_props known, known_without_id; /* of text, of without_id */
-    bool wait, transaction, delayed;
+    struct slice wait_text;       /* WAIT as it came; n == 0: it did not */
+    int32_t delay;                /* level; <= 0: none */
+    bool wait, transaction, bad_delay;
 };
 struct sending { /* one request on its way */
     struct broker_context *c;
@@ -37,6 +40,7 @@ struct sending { /* one request on its way */
     struct slice topic;    /* where it goes: the header's, or a dead-letter topic */
     int32_t queue_id, sys_flag;
     struct properties props;
+    bool dead;             /* buried: it does not wait any more */
     bool half;             /* of a transaction: it goes where only its producer's decision gets it out */
 };
 
@@ -72,16 +76,15 @@ static bool properties_rebuild(struct sending *s, bool keep_wait)
                 known = &p->known.keys;
             } else if (slice_is(name, PROP_WAIT)) {
                 p->wait = slice_bool(value);
+                p->wait_text = value;
                 if (!keep_wait)
                     continue;
             }
             break;
-        case sizeof PROP_DELAY - 1: {
-            int32_t level = 1; /* what is no number is no plain message either */
+        case sizeof PROP_DELAY - 1:
             if (slice_is(name, PROP_DELAY))
-                p->delayed = !slice_i32(value, &level) || level > 0;
+                p->bad_delay = !slice_i32(value, &p->delay);
             break;
-        }
         case sizeof PROP_CLUSTER - 1:
             if (slice_is(name, PROP_CLUSTER))
                 continue;
@@ -182,36 +185,23 @@ static struct topic_config *topic_check(struct sending *s, struct reply *out)
     return t;
 }
 
-/* A consumer that could not give a message back sends it to its retry topic itself; too often tried, it goes to the dead letters. */
+/* A consumer that could not give a message back sends it to its retry topic itself; too often tried, it goes to the dead letters, at once. */
 static bool retry_or_dead(struct sending *s, struct reply *out)
 {
-    struct broker_context *c = s->c;
     if (!slice_starts(s->h.topic, RETRY_PREFIX))
         return true;
     struct slice group = slice_from(s->h.topic, sizeof RETRY_PREFIX - 1);
-    if (context_no_room_for_group(c, group, out))
+    const struct group_config *g = retry_group(s->c, group, s->rq->now_ms, out);
+    if (g == NULL)
         return false;
-    const struct group_config *g = groups_find_or_create(c->groups, group, s->rq->now_ms);
-    if (g == NULL) {
-        reply_refuse(out, RES_SUBSCRIPTION_GROUP_NOT_EXIST, "subscription group not exist, %.*s", SLICE_ARG(group));
-        return false;
-    }
-    int32_t max = s->h.max_reconsume_times >= 0 ? s->h.max_reconsume_times : g->retry_max_times;
-    if (s->h.reconsume_times < max)
+    if (s->h.reconsume_times < retry_limit(g, s->rq->cmd->version, s->h.max_reconsume_times))
         return true;
-    char name[MESSAGE_TOPIC_MAX + 1];
-    int n = snprintf(name, sizeof name, "%s%.*s", DLQ_PREFIX, SLICE_ARG(group));
-    const struct topic_config *t = n < (int)sizeof name ? topics_find(c->topics, slice_str(name)) : NULL;
-    if (t == NULL && context_short_of_memory(c, BUDGET_NO_GROWTH, "a new topic is", out))
+    const struct topic_config *t = retry_dead_topic(s->c, group, s->rq->now_ms, out);
+    if (t == NULL)
         return false;
-    if (t == NULL && n < (int)sizeof name)
-        t = topics_put(c->topics, slice_str(name), 1, 1, PERM_READ | PERM_WRITE, 0, false, s->rq->now_ms);
-    if (t == NULL) {
-        reply_refuse(out, RES_SYSTEM_ERROR, "topic[%s%.*s] not exist", DLQ_PREFIX, SLICE_ARG(group));
-        return false;
-    }
     s->topic = slice_str(t->name);
     s->queue_id = 0;
+    s->dead = true;
     return true;
 }
 
@@ -301,20 +291,41 @@ static int put_all(struct sending *s, const struct message *m, size_t n, struct 
     return s->rq->ticket.oneway ? HANDLED_NONE : leave_waiter(s, put, n, out);
 }
 
+/* The answer tells the queue that the sender meant; Apache stores what came as WAIT with a delayed message only. */
+static bool delayed(struct sending *s, struct message *m)
+{
+    struct slice wait = s->props.wait_text;
+    if (wait.n > 0) {
+        uint8_t *p = arena_alloc(s->rq->arena, m->properties.n + sizeof PROP_WAIT + 1 + wait.n);
+        if (p == NULL)
+            return false;
+        memcpy(p, m->properties.p, m->properties.n); /* there is CLUSTER at least */
+        memcpy(p + m->properties.n, "\2" PROP_WAIT "\1", sizeof PROP_WAIT + 1);
+        memcpy(p + m->properties.n + sizeof PROP_WAIT + 1, wait.p, wait.n);
+        m->properties = slice_make(p, m->properties.n + sizeof PROP_WAIT + 1 + wait.n);
+    }
+    if (!delay_divert(m, s->props.delay, s->c->config->n_delay_levels, s->rq->arena))
+        return false;
+    s->topic = m->topic;
+    return true;
+}
+
 static int send_one(struct sending *s, struct reply *out)
 {
     struct message m;
     struct put_result put;
-    bool again = s->h.reconsume_times > 0 && s->props.delayed; /* an old consumer's own retry: what it copied is no half message */
+    bool again = s->h.reconsume_times > 0 && s->props.delay > 0; /* an old consumer's own retry: what it copied is no half message */
     s->half = (s->props.transaction && !again) || (s->sys_flag & SYS_TRAN_MASK) == SYS_TRAN_PREPARED;
     if ((s->half && s->c->config->reject_transaction) || (s->sys_flag & SYS_TRAN_MASK) == SYS_TRAN_ROLLBACK)
         return reply_refuse(out, RES_NO_PERMISSION, "the broker[%s] sending transaction message is forbidden", s->c->config->broker_ip1);
-    if (s->props.delayed && !s->half)
-        return reply_refuse(out, RES_MESSAGE_ILLEGAL, "delay levels are not supported by this version yet");
+    if (s->props.bad_delay)
+        return reply_refuse(out, RES_MESSAGE_ILLEGAL, "the message is illegal, its DELAY is no number");
     message_begin(s, &m);
     m.body = s->rq->cmd->body;
     m.properties = s->props.text;
     m.known = &s->props.known;
+    if (s->props.delay > 0 && !s->half && !s->dead && !delayed(s, &m))
+        return reply_refuse(out, RES_SYSTEM_ERROR, "out of memory");
     return put_all(s, &m, 1, &put, out);
 }
 
@@ -371,7 +382,7 @@ static int send_batch(struct sending *s, struct reply *out)
     size_t n = batch_count(rest), i = 0;
     if (rest.n > (size_t)s->c->config->max_message_size)
         return refuse_put(s, PUT_TOO_LARGE, out);
-    if (s->props.delayed || (s->sys_flag & SYS_TRAN_MASK))
+    if (s->props.delay > 0 || s->props.bad_delay || (s->sys_flag & SYS_TRAN_MASK))
         return reply_refuse(out, RES_MESSAGE_ILLEGAL, "a batch can neither be delayed nor be part of a transaction");
     struct message *m = arena_alloc(s->rq->arena, n * sizeof *m);
     struct put_result *put = arena_alloc(s->rq->arena, n * sizeof *put);

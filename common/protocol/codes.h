@@ -221,6 +221,7 @@ const char *response_code_name(int32_t code); /* "SUCCESS"; "?" when unknown */
 
 /* Version that our servers announce: 4.9.8. Clients compare these ordinals. */
 enum {
+    MQ_VERSION_3_4_9 = 121,     /* from here on a client's own limit of retries counts */
     MQ_VERSION_4_1_0 = 233,     /* from here on Java clients dare SQL92 pulls */
     MQ_VERSION_4_9_4 = 401,     /* name servers quote numeric keys of routes from here on */
     MQ_VERSION_4_9_8 = 409,

@@ -15,6 +15,7 @@
 #include "broker/processor/context.h"
 #include "broker/processor/pull_message.h"
 #include "broker/processor/send_message.h"
+#include "broker/schedule/schedule.h"
 #include "broker/session/session.h"
 #include "broker/stats/stats.h"
 #include "broker/transaction/transactions.h"
@@ -35,7 +36,7 @@ static const char *const names[] = {
     "bornTimestamp", "flag", "properties", "reconsumeTimes", "unitMode", "maxReconsumeTimes", "batch", "key", "maxNum", "beginTimestamp",
     "endTimestamp", "offset", "timestamp", "readQueueNums", "writeQueueNums", "perm", "topicFilterType", "topicSysFlag", "groupName", "removeOffset",
     "group", "srcGroup", "destGroup", "offline", "statsName", "statsKey", "clientID", "clientId", "msgId", "index", "count", "isOrder",
-    "_UNIQUE_KEY_QUERY", "setZeroIfNotFound", "tranStateTableOffset", "commitLogOffset", "commitOrRollback"};
+    "_UNIQUE_KEY_QUERY", "setZeroIfNotFound", "tranStateTableOffset", "commitLogOffset", "commitOrRollback", "delayLevel"};
 enum { NAMES = sizeof names / sizeof *names };
 
 static struct rig {
@@ -90,6 +91,8 @@ static const struct outbox outbox = {.finish = finish, .write = write_frame, .on
 static void on_arrived(void *ctx, const struct arrival *a)
 {
     (void)ctx;
+    if (r.c.schedule && slice_is(a->topic, SCHEDULE_TOPIC))
+        schedule_arrived(r.c.schedule, a->queue_id);
     longpoll_arrived(r.c.longpoll, a->topic, a->queue_id, a->queue_off, a->tags_code, a->properties);
 }
 static void on_written(void *ctx, uint64_t off)
@@ -131,7 +134,8 @@ static void start(void)
     const struct store_config store = {.commit_log_dir = "commitlog", .commit_log_file_size = 16384, .consume_queue_file_size = 400,
                                        .max_message_size = 2000, .index_enable = true, .index_slots = 16, .index_entries = 64, .flush_interval_ms = 500,
                                        .flush_queue_interval_ms = 1000, .reserved_ms = 72LL * 3600000, .disk_clean_percent = 75,
-                                       .disk_force_percent = 85, .disk_stop_percent = 90};
+                                       .disk_force_percent = 85, .disk_stop_percent = 90, .delay_levels = 2, .delay_level_ms = {1000, 30000}};
+    static const int64_t delay_ms[] = {1000, 30000};
     const struct store_listener listener = {.arrived = on_arrived, .written = on_written, .flushed = on_flushed};
     const struct topics_setup setup = {.cluster_name = "c", .broker_name = "b", .trace_topic = "t", .auto_create = true, .default_queues = 8};
     const struct topics_listener topics = {.changed = topic_changed};
@@ -146,6 +150,7 @@ static void start(void)
     CHECK(conf_defaults(broker_config_table(), &r.config, NULL) == MQ_OK);
     r.config.commit_log_path = "commitlog";
     r.config.max_message_size = 2000;
+    r.config.n_delay_levels = 2;
     r.now_ms = T0 * 1000LL;
     r.disk = fake_disk_new(1);
     fake_disk_writeback(r.disk, 0);
@@ -165,6 +170,8 @@ static void start(void)
                                               .interval_ms = &r.config.transaction_interval_ms, .reserved_hours = &r.config.file_reserved_hours,
                                               .checks_max = &r.config.transaction_checks_max};
     CHECK(transactions_new(&halves, r.mono_ms, &r.c.transactions, NULL) == MQ_OK);
+    const struct schedule_setup delays = {.store = r.c.store, .delay_ms = delay_ms, .n_levels = 2, .running = true};
+    CHECK(schedule_open(file("delays.json"), &delays, &r.c.schedule, NULL) == MQ_OK);
     struct route_sink sink = {.rows = r.rows, .cap = ROWS_MAX};
     send_message_routes(&sink, &r.c);
     pull_message_routes(&sink, &r.c);
@@ -177,6 +184,7 @@ static void start(void)
     group_admin_routes(&sink, &r.c);
     broker_admin_routes(&sink, &r.c);
     end_transaction_routes(&sink, &r.c);
+    send_back_routes(&sink, &r.c);
     r.n_rows = sink.n;
 }
 
@@ -186,7 +194,7 @@ static void end(void)
     offsets_close(r.c.offsets);
     groups_close(r.c.groups);
     topics_close(r.c.topics);
-    message_store_close(r.c.store, r.mono_ms);
+    schedule_close(r.c.schedule, message_store_close(r.c.store, r.mono_ms));
     longpoll_free(r.c.longpoll);
     transactions_free(r.c.transactions);
     ack_queue_free(r.c.acks);
@@ -199,6 +207,8 @@ static void end(void)
 
 static void turn(void)
 {
+    if (schedule_due(r.c.schedule) <= r.mono_ms)
+        schedule_run(r.c.schedule, r.now_ms, r.mono_ms);
     transactions_run(r.c.transactions, r.now_ms, r.mono_ms);
     message_store_turn(r.c.store, r.mono_ms);
     send_message_press(&r.c);

@@ -77,6 +77,8 @@ static const struct outbox outbox = {.finish = finish, .write = write_frame, .on
 static void on_arrived(void *ctx, const struct arrival *a)
 {
     (void)ctx;
+    if (k.c.schedule && slice_is(a->topic, SCHEDULE_TOPIC))
+        schedule_arrived(k.c.schedule, a->queue_id);
     longpoll_arrived(k.c.longpoll, a->topic, a->queue_id, a->queue_off, a->tags_code, a->properties);
 }
 static void on_written(void *ctx, uint64_t off)
@@ -85,7 +87,13 @@ static void on_written(void *ctx, uint64_t off)
     k.c.log_end = off;
     ack_queue_reached(k.c.acks, ACK_WRITTEN, off);
 }
-static void on_flushed(void *ctx, uint64_t off) { (void)ctx, send_message_flushed(&k.c, off); }
+static void on_flushed(void *ctx, uint64_t off)
+{
+    (void)ctx;
+    send_message_flushed(&k.c, off);
+    if (k.c.schedule)
+        schedule_flushed(k.c.schedule, off);
+}
 static void on_failed(void *ctx, const struct fault *why) { (void)ctx, ack_queue_fail(k.c.acks, k.c.log_end, why->what); }
 
 static void topic_changed(void *ctx, const struct topic_config *t)
@@ -158,11 +166,13 @@ static struct config_file *table_file(const char *path)
 static void store_open(void)
 {
     struct fault why = {0};
-    const struct store_config cfg = {.commit_log_dir = "commitlog", .commit_log_file_size = 1 << 20, .consume_queue_file_size = 4000,
-                                     .max_message_size = (uint32_t)k.config.max_message_size, .index_enable = true, .index_slots = 100,
-                                     .index_entries = 400, .flush_interval_ms = 500, .flush_queue_interval_ms = 1000,
-                                     .sync_flush = k.config.flush_disk == FLUSH_DISK_SYNC, .reserved_ms = 72LL * 3600000,
-                                     .disk_clean_percent = 75, .disk_force_percent = 85, .disk_stop_percent = 90};
+    struct store_config cfg = {.commit_log_dir = "commitlog", .commit_log_file_size = 1 << 20, .consume_queue_file_size = 4000,
+                               .max_message_size = (uint32_t)k.config.max_message_size, .index_enable = true, .index_slots = 100,
+                               .index_entries = 400, .flush_interval_ms = 500, .flush_queue_interval_ms = 1000,
+                               .sync_flush = k.config.flush_disk == FLUSH_DISK_SYNC, .reserved_ms = 72LL * 3600000,
+                               .disk_clean_percent = 75, .disk_force_percent = 85, .disk_stop_percent = 90,
+                               .delay_levels = k.config.n_delay_levels};
+    memcpy(cfg.delay_level_ms, k.config.delay_level_ms, sizeof cfg.delay_level_ms);
     const struct store_listener listener = {.arrived = on_arrived, .written = on_written, .flushed = on_flushed, .failed = on_failed};
     fake_disk_room(k.disk, 60ull << 30, 100ull << 30);
     cr_assert(message_store_open(&cfg, fake_disk_io(k.disk), &k.exec.store, &listener, k.mono_ms, &k.c.store, &why) == MQ_OK, "%s", why.what);
@@ -183,6 +193,8 @@ static void tables_open(void)
     k.locks_file = table_file("config/queueLocks.json");
     config_file_source(k.locks_file, locks_text, NULL);
     config_file_tell(k.locks_file, locks_written, NULL);
+    const struct schedule_setup delays = {.store = k.c.store, .delay_ms = k.config.delay_level_ms, .n_levels = k.config.n_delay_levels, .running = true};
+    cr_assert(schedule_open(table_file("config/delayOffset.json"), &delays, &k.c.schedule, &why) == MQ_OK);
 }
 
 static void waiters_open(void)
@@ -211,7 +223,9 @@ static void parts_close(void)
     offsets_close(k.c.offsets);
     groups_close(k.c.groups);
     topics_close(k.c.topics);
-    message_store_close(k.c.store, k.mono_ms); /* may still tell of arrivals */
+    bool flushed = message_store_close(k.c.store, k.mono_ms); /* may still tell of arrivals */
+    schedule_close(k.c.schedule, flushed);
+    k.c.schedule = NULL;
     longpoll_free(k.c.longpoll);
     transactions_free(k.c.transactions);
     ack_queue_free(k.c.acks);
@@ -254,6 +268,7 @@ void kit_start_with(const char *settings)
     topic_admin_routes(&sink, &k.c);
     group_admin_routes(&sink, &k.c);
     broker_admin_routes(&sink, &k.c);
+    send_back_routes(&sink, &k.c);
     k.n_rows = sink.n;
 }
 
@@ -400,6 +415,8 @@ struct answer *kit_send(int32_t code, int32_t flag, struct slice body, const cha
 
 void kit_write_only(void)
 {
+    if (k.c.pressure == PRESSURE_NONE && schedule_due(k.c.schedule) <= k.mono_ms)
+        schedule_run(k.c.schedule, k.now_ms, k.mono_ms);
     transactions_run(k.c.transactions, k.now_ms, k.mono_ms);
     write_turn();
     if (k.n_waiting) {

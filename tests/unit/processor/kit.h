@@ -12,6 +12,7 @@
 #include "broker/metadata/offsets.h"
 #include "broker/metadata/topics.h"
 #include "broker/processor/context.h"
+#include "broker/schedule/schedule.h"
 #include "broker/session/queue_locks.h"
 #include "broker/session/session.h"
 #include "broker/stats/stats.h"

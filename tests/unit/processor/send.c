@@ -289,14 +289,41 @@ Test(send, properties_may_take_32767_bytes_with_what_we_add)
 }
 
 /* ---- not yet ---- */
-Test(send, delayed_messages_are_refused_not_mistaken)
+Test(send, a_rolled_back_message_is_refused)
 {
-    expect_refused(SEND("properties", "DELAY\0013"), RES_MESSAGE_ILLEGAL, "delay");
-    expect_refused(SEND("properties", "DELAY\001x"), RES_MESSAGE_ILLEGAL, "delay");
     expect_refused(SEND("sysFlag", "12"), RES_NO_PERMISSION, "sending transaction message is forbidden");
-    EXPECT_CODE(SEND("properties", "DELAY\0010"), RES_SUCCESS);
     EXPECT_CODE(SEND("properties", "TRAN_MSG\001false"), RES_SUCCESS);
+    cr_expect_eq(max_of("T", 0), 1);
+}
+
+/* ---- delay levels ---- */
+Test(send, a_delayed_message_waits_in_its_levels_queue_and_comes_when_it_is_due)
+{
+    const struct answer *a = SEND("properties", "TAGS\001A\002DELAY\0012\002WAIT\001true", "queueId", "3");
+    ASSERT_CODE(a, RES_SUCCESS);
+    cr_expect(ext_i64(a, "queueId") == 3 && ext_i64(a, "queueOffset") == 0, "the queue that was asked for, the place where it waits");
+    cr_expect(max_of("T", 3) == 0 && max_of("SCHEDULE_TOPIC_XXXX", 1) == 1);
+    struct message m = only_record("SCHEDULE_TOPIC_XXXX", 1);
+    EXPECT_TEXT(m.properties, "TAGS\001A\002CLUSTER\001DefaultCluster\002WAIT\001true\002DELAY\0012\002REAL_TOPIC\001T\002REAL_QID\0013");
+    kit_pass(4999);
+    cr_expect_eq(max_of("T", 3), 0);
+    kit_pass(1);
+    cr_assert_eq(max_of("T", 3), 1);
+    m = only_record("T", 3);
+    EXPECT_TEXT(m.properties, "TAGS\001A\002CLUSTER\001DefaultCluster\002WAIT\001true\002DELAY\0012\002REAL_TOPIC\001T\002REAL_QID\0013");
+    cr_expect(slice_is(m.body, "body") && m.born_ms == 1700000000001);
+}
+
+Test(send, a_level_beyond_the_last_is_the_last_and_none_below_one_delays)
+{
+    ASSERT_CODE(SEND("properties", "DELAY\00199"), RES_SUCCESS);
+    cr_expect_eq(max_of("SCHEDULE_TOPIC_XXXX", 17), 1);
+    EXPECT_CODE(SEND("properties", "DELAY\0010"), RES_SUCCESS);
+    EXPECT_CODE(SEND("properties", "DELAY\001-3"), RES_SUCCESS);
     cr_expect_eq(max_of("T", 0), 2);
+    expect_refused(SEND("properties", "DELAY\001x"), RES_MESSAGE_ILLEGAL, "DELAY");
+    kit_pass(7200000);
+    cr_expect_eq(max_of("T", 0), 3);
 }
 
 /* ---- retries and dead letters ---- */
@@ -312,6 +339,11 @@ Test(send, a_retry_that_was_tried_too_often_goes_to_the_dead_letters)
     cr_expect_eq(topics_find(k.c.topics, SLICE_LIT("%DLQ%g"))->perm, 6);
     ASSERT_CODE(SEND("topic", "%RETRY%g", "reconsumeTimes", "16"), RES_SUCCESS); /* the group's own limit */
     cr_expect_eq(max_of("%DLQ%g", 0), 2);
+    ASSERT_CODE(SEND("topic", "%RETRY%g", "reconsumeTimes", "16", "properties", "DELAY\00118"), RES_SUCCESS);
+    cr_expect_eq(max_of("%DLQ%g", 0), 3, "the dead do not wait");
+    ASSERT_CODE(SEND("topic", "%RETRY%g", "reconsumeTimes", "15", "properties", "DELAY\0011"), RES_SUCCESS);
+    kit_pass(1000);
+    cr_expect_eq(max_of("%RETRY%g", 0), 2);
 }
 
 Test(send, a_retry_of_an_unknown_group_is_refused_where_groups_do_not_make_themselves)
