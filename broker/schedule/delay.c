@@ -31,7 +31,8 @@ bool delay_divert(struct message *m, int32_t level, unsigned levels, struct aren
 {
     static const struct slice topic = {(const uint8_t *)SCHEDULE_TOPIC, sizeof SCHEDULE_TOPIC - 1};
     struct slice rest = m->properties, name, value;
-    uint8_t *start = arena_alloc(a, rest.n + sizeof PROP_DELAY + sizeof PROP_REAL_TOPIC + sizeof PROP_REAL_QID + 6 + 2 * I64_TEXT_MAX + m->topic.n), *at = start;
+    size_t more = sizeof PROP_DELAY + sizeof PROP_REAL_TOPIC + sizeof PROP_REAL_QID + 6 + 2 * I64_TEXT_MAX;
+    uint8_t *start = arena_alloc(a, rest.n + more + m->topic.n), *at = start;
     if (start == NULL)
         return false;
     if (level > (int32_t)levels)

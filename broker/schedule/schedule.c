@@ -17,7 +17,8 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 
-enum { LOOK = 64, RUN_MESSAGES = 64, RUN_BYTES = 256 << 10, GLANCE_MS = 1000, BUSY_MS = 10, FULL_MS = 1000, FAILED_MS = 10000, COLD_TRIES = 3, BODY_KEPT = 1 << 20 };
+enum { LOOK = 64, RUN_MESSAGES = 64, RUN_BYTES = 256 << 10, COLD_TRIES = 3, BODY_KEPT = 1 << 20 };
+enum { GLANCE_MS = 1000, BUSY_MS = 10, FULL_MS = 1000, FAILED_MS = 10000 };
 #define UNKNOWN INT64_MIN /* the head was not looked at */
 #define NONE INT64_MAX    /* the queue's end is reached */
 
@@ -63,7 +64,8 @@ enum mq_err schedule_open(struct config_file *file, const struct schedule_setup 
     s->due_mono = setup->running ? INT64_MIN : INT64_MAX;
     for (unsigned i = 0; i < s->n; i++) {
         int64_t off = delay_offsets_get(s->offsets, i + 1);
-        s->levels[i] = (struct level){.schedule = s, .delay_ms = setup->delay_ms[i], .next_off = off > 0 ? off : 0, .head_due = UNKNOWN, .again_mono = INT64_MIN};
+        s->levels[i] = (struct level){.schedule = s, .delay_ms = setup->delay_ms[i], .next_off = off > 0 ? off : 0, .head_due = UNKNOWN,
+                                      .again_mono = INT64_MIN};
     }
     *out = s;
     return MQ_OK;
@@ -131,8 +133,8 @@ static int32_t queue_of(const struct level *l) { return (int32_t)(l - l->schedul
 static void pass_over(struct level *l, const struct message *m, const char *why)
 {
     if (log_ok_now(&l->schedule->complained_ms, 1000))
-        log_error("schedule", "a delayed message cannot be delivered and is passed over level=%d queue_off=%" PRId64 " place=%" PRId64 " why=%s", queue_of(l) + 1,
-                  m->queue_off, m->phys_off, why);
+        log_error("schedule", "a delayed message cannot be delivered and is passed over level=%d queue_off=%" PRId64 " place=%" PRId64 " why=%s",
+                  queue_of(l) + 1, m->queue_off, m->phys_off, why);
 }
 
 static void pause_for(struct level *l, int64_t mono_ms, int64_t for_ms) { l->again_mono = for_ms == INT64_MAX ? INT64_MAX : mono_ms + for_ms; }
