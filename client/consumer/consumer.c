@@ -106,6 +106,7 @@ static void init_fields(struct cmq_consumer *c)
     c->fd = -1;
     c->resume_msg.fn = pull_resume;
     c->retry_msg.fn = retry_run;
+    c->order_msg.fn = order_run;
 }
 
 static enum cmq_code check_config(const struct cmq_config *cfg, struct cmq_error *err)
@@ -288,7 +289,7 @@ enum cmq_code cmq_consumer_seek(struct cmq_consumer *c, const struct cmq_queue *
     return change(c, run_seek, &ch, err);
 }
 
-enum cmq_code cmq_consumer_on_message(struct cmq_consumer *c, cmq_message_fn *fn, void *arg, struct cmq_error *err)
+static enum cmq_code set_callback(struct cmq_consumer *c, cmq_message_fn *fn, void *arg, bool orderly, struct cmq_error *err)
 {
     if (atomic_load(&c->started)) {
         error_set(err, CMQ_ERR_STATE, "the consumer is started already");
@@ -298,7 +299,18 @@ enum cmq_code cmq_consumer_on_message(struct cmq_consumer *c, cmq_message_fn *fn
     }
     c->fn = fn;
     c->arg = arg;
+    c->orderly = orderly;
     return error_ok(err);
+}
+
+enum cmq_code cmq_consumer_on_message(struct cmq_consumer *c, cmq_message_fn *fn, void *arg, struct cmq_error *err)
+{
+    return set_callback(c, fn, arg, false, err);
+}
+
+enum cmq_code cmq_consumer_on_message_orderly(struct cmq_consumer *c, cmq_message_fn *fn, void *arg, struct cmq_error *err)
+{
+    return set_callback(c, fn, arg, true, err);
 }
 
 /* ---- starting ---- */
@@ -383,6 +395,7 @@ static void run_leave(void *arg)
 {
     struct leave *l = arg;
     rebalance_end(l->c);
+    order_unlock_all(l->c);
     client_leave(l->c->client, left, &l->done);
 }
 

@@ -1,6 +1,6 @@
 /* consumer_internal.h - the struct behind cmq_consumer, shared by the files of this folder.
  *
- *   rebalance.c  which queues are ours --> pull.c  messages into windows --> deliver.c  to callbacks, polls --> progress --> offset/
+ *   rebalance.c  which queues are ours --> order.c  whether the broker locked them for us, where order counts --> pull.c  messages into windows --> deliver.c  to callbacks, polls --> progress --> offset/
  *                                                                             `--> retry.c  what is to come again
  * Fields of the network thread are touched by it only; those under `lock` by any thread that holds it. The lock is never held while a
  * user's function runs or a request is made. */
@@ -44,10 +44,17 @@ struct held_queue { /* a queue that is ours */
     struct loop_timer timer;   /* the next try */
     struct route_want want;
     const struct tag_filter *sub; /* NULL: assigned by hand */
+    uint64_t lock_round;       /* the last one that asked for its lock */
+    bool was_locked;           /* at least once */
+    struct loop_timer suspend_timer;
     /* ---- under lock ---- */
     struct window window;
     bool dropped, paused;      /* paused: the window is full */
     bool sought;               /* its progress is a seek's: report it even if it goes back */
+    unsigned out;              /* messages that a callback has, or that are being sent back; counted where order counts */
+    bool locked, leaving;      /* by the broker for us; to be given up when out is 0 */
+    bool suspended, suspend_asked; /* nothing is delivered for a while; its timer is to be started */
+    int64_t believed_ms;       /* monotonic: how long we may believe in the lock */
     char text[];
 };
 
@@ -73,6 +80,7 @@ struct cmq_consumer {
     cmq_message_fn *fn;
     void *arg;
     bool broadcasting;
+    bool orderly;
     /* ---- network thread ---- */
     struct list topics;         /* of struct topic_sub */
     size_t n_topics;
@@ -83,11 +91,13 @@ struct cmq_consumer {
     struct loop_timer rebalance_timer, soon_timer, persist_timer, again_timer;
     struct list parked;         /* messages that could not be sent back: delivered again */
     bool by_hand;               /* queues are assigned, not shared out */
+    struct loop_timer lock_timer, lock_soon_timer;
+    uint64_t lock_round;
     bool ended;
     /* ---- any thread ---- */
     atomic_bool started, stopping, stopped;
-    struct loop_msg resume_msg, retry_msg;
-    atomic_bool resume_posted, retry_posted;
+    struct loop_msg resume_msg, retry_msg, order_msg;
+    atomic_bool resume_posted, retry_posted, order_posted;
     /* ---- under lock ---- */
     pthread_mutex_t lock;
     pthread_cond_t more, still; /* more: messages wait, or the end came; still: running or sending_back went to 0 */
@@ -128,6 +138,24 @@ void queue_seek(struct held_queue *q, int64_t queue_off);
 void queue_begin(struct held_queue *q); /* finds the first offset, then pulls */
 void pull_next(struct held_queue *q);
 void pull_resume(struct loop_msg *m);
+
+void queue_restart(struct held_queue *q); /* forgets all that came of it, and where it began */
+
+/* order.c */
+void order_begin(struct cmq_consumer *c);  /* timers */
+void order_start(struct cmq_consumer *c);
+void order_end(struct cmq_consumer *c);
+bool order_needs_locks(const struct cmq_consumer *c);
+void order_init_queue(struct held_queue *q);
+void order_lock_new(struct cmq_consumer *c); /* asks for the locks of queues that have none */
+void order_give_up(struct held_queue *q);    /* in place of queue_drop(): when its callback has ended; then the lock goes, too */
+void order_unlock_all(struct cmq_consumer *c); /* before the goodbye: of all queues that no callback has */
+bool order_may_deliver(const struct held_queue *q); /* under lock; true where order does not count */
+void order_came_back(struct held_queue *q);  /* one of its messages is no longer out; under lock */
+void order_again(struct cmq_consumer *c, struct batch *b); /* its callback said later; under lock */
+static inline bool order_is_lost(const struct cmq_message *m) { return m->window.bytes == SIZE_MAX; } /* its queue began anew, or is gone */
+void order_return(struct cmq_consumer *c, struct cmq_message *m); /* could not be sent back: waits again in its place; takes the lock */
+void order_run(struct loop_msg *m);
 
 /* deliver.c */
 void deliver_ready(struct cmq_consumer *c, struct held_queue *q); /* messages wait in q; under lock; deliver_wake() afterwards */

@@ -49,7 +49,7 @@ static void start_thread(struct cmq_consumer *c)
 
 void deliver_ready(struct cmq_consumer *c, struct held_queue *q)
 {
-    if (list_empty(&q->ready) && window_has_waiting(&q->window))
+    if (list_empty(&q->ready) && window_has_waiting(&q->window) && order_may_deliver(q))
         list_push_back(&c->ready, &q->ready);
     if (c->delivery == BY_THREADS && c->idle == 0)
         start_thread(c);
@@ -66,16 +66,25 @@ void deliver_forget(struct cmq_consumer *c, struct held_queue *q)
 
 static bool take(struct cmq_consumer *c, struct batch *b, size_t max)
 {
-    if (list_empty(&c->ready) || atomic_load(&c->stopping))
+    struct held_queue *q = NULL;
+    while (q == NULL && !list_empty(&c->ready) && !atomic_load(&c->stopping)) {
+        q = CONTAINER_OF(c->ready.next, struct held_queue, ready);
+        list_remove(&q->ready);
+        if (!order_may_deliver(q)) /* its lock ran out while it stood in the line; who renews it puts it back */
+            q = NULL;
+    }
+    if (q == NULL) {
+        show(c);
         return false;
-    struct held_queue *q = CONTAINER_OF(c->ready.next, struct held_queue, ready);
-    list_remove(&q->ready);
+    }
     b->q = q;
     b->n = 0;
     struct cmq_message *m;
     while (b->n < max && (m = window_take(&q->window)) != NULL)
         b->m[b->n++] = m;
-    if (window_has_waiting(&q->window)) {
+    if (c->orderly)
+        q->out = (unsigned)b->n;
+    if (window_has_waiting(&q->window) && order_may_deliver(q)) {
         list_push_back(&c->ready, &q->ready);
         if (c->delivery == BY_THREADS && c->idle == 0)
             start_thread(c);
@@ -95,6 +104,7 @@ static void leave(struct cmq_consumer *c, struct window_node *node)
         c->stats.waiting_bytes -= node->bytes;
     }
     window_done(&q->window, node);
+    order_came_back(q);
     if (q->paused && !window_full(&q->window) && !atomic_exchange(&c->resume_posted, true))
         loop_post(client_loop(c->client), &c->resume_msg);
 }
@@ -112,30 +122,32 @@ void deliver_done(struct cmq_consumer *c, struct cmq_message *m)
 
 static void finished(struct cmq_consumer *c, struct batch *b, enum cmq_consume_result result)
 {
-    bool again = result == CMQ_RECONSUME_LATER && !c->broadcasting;
+    bool again = result == CMQ_RECONSUME_LATER && !c->broadcasting, posts = false;
+    size_t n_done = 0;
     pthread_mutex_lock(&c->lock);
+    if (c->orderly && result == CMQ_RECONSUME_LATER)
+        order_again(c, b); /* leaves in b what it did not keep */
     for (size_t i = 0; i < b->n; i++) {
         if (result == CMQ_CONSUME_SUCCESS)
             c->stats.consumed++;
         else
             c->stats.failed++;
-        if (again) {
+        if (again && !(c->orderly && order_is_lost(b->m[i]))) {
             list_push_back(&c->to_send_back, &b->m[i]->later);
             c->sending_back++;
+            posts = true;
         } else {
             leave(c, &b->m[i]->window);
+            b->m[n_done++] = b->m[i];
         }
     }
     c->running--;
     if (c->running == 0)
         pthread_cond_broadcast(&c->still);
     pthread_mutex_unlock(&c->lock);
-    if (again) {
-        if (!atomic_exchange(&c->retry_posted, true))
-            loop_post(client_loop(c->client), &c->retry_msg);
-        return;
-    }
-    for (size_t i = 0; i < b->n; i++) {
+    if (posts && !atomic_exchange(&c->retry_posted, true))
+        loop_post(client_loop(c->client), &c->retry_msg);
+    for (size_t i = 0; i < n_done; i++) {
         queue_unref(b->m[i]->window.queue);
         cmq_message_free(b->m[i]);
     }

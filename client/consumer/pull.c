@@ -70,6 +70,7 @@ struct held_queue *queue_hold(struct cmq_consumer *c, const struct cmq_queue *qu
     q->want.fn = on_route;
     list_init(&q->ready);
     loop_timer_init(&q->timer, client_loop(c->client), on_timer, q);
+    order_init_queue(q);
     window_init(&q->window, (size_t)c->cfg->threshold_messages, (size_t)c->cfg->threshold_mib << 20);
     int64_t sought;
     if (take_seek(c, queue, &sought)) {
@@ -122,6 +123,7 @@ void queue_drop(struct held_queue *q, bool report)
     q->epoch++;
     q->sub = NULL;
     loop_timer_stop(&q->timer);
+    loop_timer_stop(&q->suspend_timer);
     client_route_drop(&q->want);
     pthread_mutex_lock(&c->lock);
     list_remove(&q->node);
@@ -129,6 +131,16 @@ void queue_drop(struct held_queue *q, bool report)
     pthread_mutex_unlock(&c->lock);
     forget(q, -1, true);
     queue_unref(q);
+}
+
+void queue_restart(struct held_queue *q)
+{
+    q->epoch++;
+    q->started = q->pulling = false;
+    q->committed = -1;
+    loop_timer_stop(&q->timer);
+    client_route_drop(&q->want);
+    forget(q, -1, false);
 }
 
 void queue_seek(struct held_queue *q, int64_t queue_off)
@@ -188,8 +200,10 @@ static void on_route(struct route_want *w, struct route *r, const struct cmq_err
 void queue_begin(struct held_queue *q)
 {
     struct cmq_consumer *c = q->consumer;
-    if (q->dropped || q->pulling || q->want.pending || atomic_load(&c->stopping) || !atomic_load(&c->started))
+    if (q->dropped || q->pulling || q->want.pending || atomic_load(&c->stopping) || !atomic_load(&c->started) || q->leaving)
         return;
+    if (order_needs_locks(c) && !q->locked)
+        return; /* who had it until now may still move the group's offset */
     client_route_want(c->client, &q->want, q->queue.topic, false, c->cfg->api_timeout_ms); /* its broker's address may be unknown yet */
 }
 

@@ -73,14 +73,16 @@ static void apply(struct topic_sub *t, const struct route *r, const bool *mine)
         bool keep = false;
         for (size_t i = 0; i < r->n_read && !keep; i++)
             keep = mine[i] && queue_eq(&r->read[i], &q->queue);
-        if (!keep) {
-            queue_drop(q, true);
+        if (!keep && !q->leaving) {
+            order_give_up(q);
             lost++;
         }
     }
     for (size_t i = 0; i < r->n_read; i++)
         if (mine[i] && queue_find(c, &r->read[i]) == NULL)
             gained += queue_hold(c, &r->read[i], &t->sub) != NULL;
+    if (gained > 0)
+        order_lock_new(c);
     if (gained + lost > 0)
         log_info("consumer", "queues changed topic=%s group=%s gained=%zu lost=%zu", t->sub.topic, c->cfg->consumer_group, gained, lost);
 }
@@ -252,6 +254,7 @@ void rebalance_begin(struct cmq_consumer *c)
     loop_timer_init(&c->soon_timer, client_loop(c->client), on_timer, c);
     loop_timer_init(&c->persist_timer, client_loop(c->client), on_persist, c);
     loop_timer_init(&c->again_timer, client_loop(c->client), retry_on_timer, c);
+    order_begin(c);
 }
 
 void rebalance_end(struct cmq_consumer *c)
@@ -260,12 +263,14 @@ void rebalance_end(struct cmq_consumer *c)
     loop_timer_stop(&c->soon_timer);
     loop_timer_stop(&c->persist_timer);
     loop_timer_stop(&c->again_timer);
+    order_end(c);
 }
 
 void rebalance_start(struct cmq_consumer *c)
 {
     loop_timer_start(&c->rebalance_timer, REBALANCE_MS, REBALANCE_MS);
     loop_timer_start(&c->persist_timer, c->cfg->persist_ms, c->cfg->persist_ms);
+    order_start(c);
     rebalance_all(c);
 }
 
@@ -310,7 +315,7 @@ void topic_sub_remove(struct cmq_consumer *c, struct topic_sub *t)
     {
         struct held_queue *q = CONTAINER_OF(it, struct held_queue, node);
         if (q->sub == &t->sub)
-            queue_drop(q, true);
+            order_give_up(q);
     }
     list_remove(&t->node);
     c->n_topics--;

@@ -24,6 +24,11 @@ static void sent_back(struct cmq_consumer *c)
 
 static void park(struct cmq_consumer *c, struct cmq_message *m)
 {
+    if (c->orderly) {
+        order_return(c, m);
+        sent_back(c);
+        return;
+    }
     m->reconsume_times++; /* nobody else counts this one */
     list_push_back(&c->parked, &m->later);
     if (!c->ended && !atomic_load(&c->stopping))
@@ -196,6 +201,9 @@ void retry_run(struct loop_msg *msg)
     LIST_EACH(it, &now)
     {
         list_remove(it);
-        send_back(c, CONTAINER_OF(it, struct cmq_message, later));
+        if (c->orderly) /* the broker counts by the record, which says 0: it would not see that this one is to die */
+            resend(c, CONTAINER_OF(it, struct cmq_message, later));
+        else
+            send_back(c, CONTAINER_OF(it, struct cmq_message, later));
     }
 }

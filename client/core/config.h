@@ -19,7 +19,7 @@ struct cmq_config {
     int64_t async_max_messages, async_max_bytes;
     /* consumer */
     char *consumer_group, *consume_timestamp, *offset_dir;
-    int32_t from_where, model, allocate, threads, pull_batch, consume_batch, threshold_messages, threshold_mib, max_reconsume, persist_ms;
+    int32_t from_where, model, allocate, threads, pull_batch, consume_batch, threshold_messages, threshold_mib, max_reconsume, persist_ms, suspend_ms;
 };
 const struct conf_table *client_config_table(void);
 /* A copy of cfg (NULL: all defaults) in zeroed *out. CMQ_ERR_NO_MEMORY. End with client_config_fini(). */

@@ -178,6 +178,10 @@ CMQ_API enum cmq_code cmq_consumer_unsubscribe(struct cmq_consumer *c, const cha
  *   poll      nothing: cmq_consumer_poll() gives them to your thread.
  *   your loop cmq_consumer_on_message() and cmq_consumer_fd(): when the descriptor is readable, cmq_consumer_dispatch() calls fn on your thread. */
 CMQ_API enum cmq_code cmq_consumer_on_message(struct cmq_consumer *c, cmq_message_fn *fn, void *arg, struct cmq_error *err);
+/* The same two ways, in order: all messages of a queue come one after the other, to one thread of one member of the group; the broker locks its
+ * queues for the members. CMQ_RECONSUME_LATER: the queue rests for suspendCurrentQueueTimeMillis, then the same messages come again, before all others
+ * behind them; at most maxReconsumeTimes, without end by default. A crash or a lost lock may deliver messages twice, never one before its predecessor. */
+CMQ_API enum cmq_code cmq_consumer_on_message_orderly(struct cmq_consumer *c, cmq_message_fn *fn, void *arg, struct cmq_error *err);
 CMQ_API enum cmq_code cmq_consumer_start(struct cmq_consumer *c, struct cmq_error *err);
 /* The next message, waiting at most timeout_ms. CMQ_OK: *out is yours, end with cmq_message_free(); it counts as consumed with the next poll
  * of this thread's consumer, or with cmq_consumer_commit(). CMQ_ERR_TIMEOUT: none came. One thread at a time. */

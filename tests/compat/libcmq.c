@@ -268,6 +268,152 @@ static int a_delay_level_delays(void)
     return 1;
 }
 
+/* ---- in order ---- */
+enum { ORDER_QUEUES = 4 };
+struct order { /* of one topic, whoever consumes it */
+    const char *topic;
+    atomic_int busy[ORDER_QUEUES], next[ORDER_QUEUES], again, two_hands, skips;
+};
+static enum cmq_consume_result in_order(void *arg, const struct cmq_message *const *m, size_t n)
+{
+    struct order *o = arg;
+    int q = cmq_message_queue_id(m[0]), off = (int)cmq_message_queue_offset(m[0]);
+    enum cmq_consume_result result = CMQ_CONSUME_SUCCESS;
+    if (n != 1 || strcmp(cmq_message_topic(m[0]), o->topic) != 0 || q >= ORDER_QUEUES)
+        return CMQ_CONSUME_SUCCESS;
+    if (atomic_fetch_add(&o->busy[q], 1) != 0)
+        atomic_fetch_add(&o->two_hands, 1);
+    nap(2);
+    if (off > atomic_load(&o->next[q]))
+        atomic_fetch_add(&o->skips, 1);
+    if (off % 10 == 5 && cmq_message_reconsume_times(m[0]) < 2) {
+        atomic_fetch_add(&o->again, 1);
+        result = CMQ_RECONSUME_LATER;
+    } else if (off == atomic_load(&o->next[q])) {
+        atomic_fetch_add(&o->next[q], 1);
+    }
+    atomic_fetch_sub(&o->busy[q], 1);
+    return result;
+}
+static struct cmq_consumer *orderly(const char *group, const char *t, cmq_message_fn *fn, void *arg)
+{
+    struct cmq_config *cfg = config(group);
+    struct cmq_consumer *c = NULL;
+    cmq_config_set(cfg, "suspendCurrentQueueTimeMillis", "20", &err);
+    cmq_config_set(cfg, "maxReconsumeTimes", "2", &err);
+    if (cmq_consumer_new(cfg, &c, &err) != CMQ_OK || cmq_consumer_subscribe(c, t, "*", &err) != CMQ_OK ||
+        cmq_consumer_on_message_orderly(c, fn, arg, &err) != CMQ_OK || cmq_consumer_start(c, &err) != CMQ_OK) {
+        cmq_consumer_free(c);
+        c = NULL;
+    }
+    cmq_config_free(cfg);
+    return c;
+}
+static enum cmq_code fill(struct cmq_producer *p, const char *t, int n)
+{
+    for (int i = 0; i < n; i++) {
+        struct cmq_queue q = {t, "broker-a", i % ORDER_QUEUES};
+        struct cmq_message *m = cmq_message_new(t, "x", 1);
+        enum cmq_code code = cmq_producer_send_to(p, m, &q, NULL, &err);
+        cmq_message_free(m);
+        if (code != CMQ_OK)
+            return code;
+    }
+    return CMQ_OK;
+}
+static int all_at(struct order *o, int off, int seconds)
+{
+    int good = 1;
+    for (int q = 0; q < ORDER_QUEUES; q++)
+        good = good && await(&o->next[q], off, seconds);
+    return good;
+}
+static int a_queue_is_in_one_hand_and_in_order(void)
+{
+    static struct order o;
+    struct cmq_producer *p;
+    o.topic = name(0, "order");
+    TRY(topic(o.topic, ORDER_QUEUES));
+    TRY(producer(&p));
+    struct cmq_consumer *x = orderly(name(1, "g-order"), o.topic, in_order, &o);
+    EXPECT(x != NULL);
+    TRY(fill(p, o.topic, 20 * ORDER_QUEUES));
+    EXPECT(all_at(&o, 20, 60));
+    EXPECT(atomic_load(&o.again) == 2 * 2 * ORDER_QUEUES); /* 5 and 15, twice each */
+    TRY(fill(p, o.topic, 40 * ORDER_QUEUES));
+    struct cmq_consumer *y = orderly(names[1], o.topic, in_order, &o); /* joins while the other is at work */
+    EXPECT(y != NULL);
+    struct cmq_consumer_stats s = {0};
+    for (int i = 0; i < 6000 && s.consumed < 10; i++) {
+        cmq_consumer_get_stats(y, &s);
+        if (i % 100 == 99)
+            TRY(fill(p, o.topic, ORDER_QUEUES));
+        nap(10);
+    }
+    EXPECT(s.consumed >= 10);
+    cmq_consumer_free(y); /* leaves, and the first takes over */
+    int max = atomic_load(&o.next[0]) + 10;
+    TRY(fill(p, o.topic, 10 * ORDER_QUEUES));
+    for (int q = 0; q < ORDER_QUEUES; q++)
+        for (int i = 0; i < 9000 && atomic_load(&o.next[q]) < max; i++)
+            nap(10);
+    EXPECT(atomic_load(&o.next[0]) >= max && atomic_load(&o.next[1]) >= max && atomic_load(&o.next[2]) >= max && atomic_load(&o.next[3]) >= max);
+    EXPECT(atomic_load(&o.two_hands) == 0);
+    EXPECT(atomic_load(&o.skips) == 0);
+    cmq_consumer_free(x);
+    cmq_producer_free(p);
+    return 1;
+}
+
+static char heard[16];
+static atomic_int n_heard;
+static enum cmq_consume_result hear(void *arg, const struct cmq_message *const *m, size_t n)
+{
+    char c = *(const char *)cmq_message_body(m[0], NULL);
+    (void)arg, (void)n;
+    if (atomic_load(&n_heard) < 15)
+        heard[atomic_load(&n_heard)] = c;
+    atomic_fetch_add(&n_heard, 1);
+    return c == 'b' ? CMQ_RECONSUME_LATER : CMQ_CONSUME_SUCCESS;
+}
+static int what_fails_too_often_in_order_dies_and_the_next_comes(void)
+{
+    struct cmq_producer *p;
+    struct cmq_config *cfg = config(NULL);
+    struct cmq_admin *a;
+    char dead[200];
+    int64_t off = 0;
+    const char *t = name(0, "order-dead"), *group = name(1, "g-order-dead");
+    TRY(topic(t, 1));
+    TRY(producer(&p));
+    struct cmq_consumer *c = orderly(group, t, hear, NULL);
+    EXPECT(c != NULL);
+    for (int i = 0; i < 3; i++) {
+        struct cmq_message *m = cmq_message_new(t, "abc" + i, 1);
+        TRY(cmq_producer_send(p, m, NULL, &err));
+        cmq_message_free(m);
+    }
+    EXPECT(await(&n_heard, 5, 60));
+    if (strcmp(heard, "abbbc") != 0) {
+        snprintf(why, sizeof why, "heard %s", heard);
+        return 0;
+    }
+    TRY(cmq_admin_new(cfg, &a, &err));
+    snprintf(dead, sizeof dead, "%%DLQ%%%s", group);
+    struct cmq_queue q = {dead, "broker-a", 0};
+    for (int i = 0; i < 3000 && off == 0; i++) {
+        nap(10);
+        if (cmq_admin_max_offset(a, &q, &off, &err) != CMQ_OK)
+            off = 0;
+    }
+    EXPECT(off == 1);
+    cmq_admin_free(a);
+    cmq_config_free(cfg);
+    cmq_consumer_free(c);
+    cmq_producer_free(p);
+    return 1;
+}
+
 static void count_topic(void *arg, const char *t)
 {
     *(int *)arg += strncmp(t, names[7], strlen(names[7])) == 0;
@@ -325,6 +471,8 @@ int main(int argc, char **argv)
                  {"two_members_share_and_take_over", two_members_share_and_take_over},
                  {"what_is_refused_comes_again", what_is_refused_comes_again},
                  {"a_delay_level_delays", a_delay_level_delays},
+                 {"a_queue_is_in_one_hand_and_in_order", a_queue_is_in_one_hand_and_in_order},
+                 {"what_fails_too_often_in_order_dies_and_the_next_comes", what_fails_too_often_in_order_dies_and_the_next_comes},
                  {"an_operator_sees_what_is_there", an_operator_sees_what_is_there}};
     int passed = 0, failed = 0, n_skipped = 0;
     if (argc < 3)
