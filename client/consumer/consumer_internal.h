@@ -1,7 +1,7 @@
 /* consumer_internal.h - the struct behind cmq_consumer, shared by the files of this folder.
  *
- *   rebalance.c  which queues are ours --> order.c  whether the broker locked them for us, where order counts --> pull.c  messages into windows --> deliver.c  to callbacks, polls --> progress --> offset/
- *                                                                             `--> retry.c  what is to come again
+ *   rebalance.c  which queues are ours --> pull.c  messages into windows --> deliver.c  to callbacks, polls --> progress --> offset/
+ *        `--> order.c  where order counts: is it locked for us, is nothing else of it out?  `--> retry.c  what is to come again
  * Fields of the network thread are touched by it only; those under `lock` by any thread that holds it. The lock is never held while a
  * user's function runs or a request is made. */
 #ifndef CLIENT_CONSUMER_CONSUMER_INTERNAL_H
