@@ -155,6 +155,24 @@ typedef void cmq_sent_fn(void *arg, const struct cmq_send_result *result, const 
 CMQ_API enum cmq_code cmq_producer_send_async(struct cmq_producer *p, struct cmq_message *m, cmq_sent_fn *fn, void *arg, struct cmq_error *err);
 /* Nothing is answered, so nothing is known. CMQ_OK: handed to the connection. The message stays yours. */
 CMQ_API enum cmq_code cmq_producer_send_oneway(struct cmq_producer *p, struct cmq_message *m, struct cmq_error *err);
+/* Transactions: consumers see the message when, and only when, the sender's own work is done (its row is in the database, say).
+ *   1  cmq_producer_send_in_transaction() stores the message where nobody sees it, calls `local`, which does the work, and tells the broker
+ *      what it returned.
+ *   2  What the broker did not hear it asks for after a while, this producer or any other of its producerGroup: `check` looks whether the
+ *      work was done. A process that died in the middle needs no more than that; so `local` has to leave a trace by which `check` knows. */
+enum cmq_transaction_state {
+    CMQ_TRANSACTION_COMMIT,   /* consumers get it; at least once: twice is possible after crashes */
+    CMQ_TRANSACTION_ROLLBACK, /* nobody gets it */
+    CMQ_TRANSACTION_UNKNOWN   /* not known yet: the broker asks again, at most transactionCheckMax times */
+};
+/* m is borrowed; its cmq_message_id() is the same in local and check. */
+typedef enum cmq_transaction_state cmq_transaction_fn(void *arg, const struct cmq_message *m);
+/* Once, before the first transaction: who answers the brokers' questions. On a thread of the library's, one at a time. */
+CMQ_API enum cmq_code cmq_producer_on_check(struct cmq_producer *p, cmq_transaction_fn *check, void *arg, struct cmq_error *err);
+/* Sends as cmq_producer_send(), then calls local on this thread. CMQ_OK: the broker has the message. When out->status is not CMQ_SEND_OK, local was
+ * not called, and the transaction is rolled back. Else it was, and what it returned is on its way. A delay level is not sent. */
+CMQ_API enum cmq_code cmq_producer_send_in_transaction(struct cmq_producer *p, struct cmq_message *m, cmq_transaction_fn *local, void *arg,
+                                                       struct cmq_send_result *out, struct cmq_error *err);
 struct cmq_producer_stats {
     uint64_t sent, failed, retried, bytes; /* messages; bytes of bodies as sent */
     uint64_t waiting;                      /* messages not answered yet */

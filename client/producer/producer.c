@@ -14,6 +14,7 @@
 #include "client/core/message.h"
 #include "client/core/uniq_id.h"
 #include "client/producer/sender.h"
+#include "client/producer/transaction.h"
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/protocol/codes.h"
@@ -25,6 +26,7 @@ struct cmq_producer {
     struct client *client;
     struct sender sender;
     const struct cmq_config *cfg;
+    struct checks *checks; /* network thread; NULL: nobody answers brokers' questions */
     atomic_bool stopping;
     pthread_mutex_t lock; /* for `idle` only: sender.counts.jobs went to 0 */
     pthread_cond_t idle;
@@ -59,6 +61,17 @@ static void on_idle(void *arg)
     pthread_mutex_unlock(&p->lock);
 }
 
+/* ---- transactions ---- */
+
+static enum handled on_check(void *ctx, const struct request *rq, struct reply *out)
+{
+    struct cmq_producer *p = ctx;
+    (void)out;
+    if (p->checks != NULL)
+        checks_ask(p->checks, rq);
+    return HANDLED_NONE;
+}
+
 static void producer_destroy(struct cmq_producer *p)
 {
     pthread_mutex_destroy(&p->lock);
@@ -85,6 +98,11 @@ enum cmq_code cmq_producer_new(const struct cmq_config *cfg, struct cmq_producer
         goto undo_alloc;
     p->cfg = client_cfg(p->client);
     p->sender = (struct sender){.client = p->client, .group = p->cfg->producer_group, .idle = on_idle, .arg = p};
+    const struct request_route check = {REQ_CHECK_TRANSACTION_STATE, on_check, p};
+    if (caller_route(client_caller(p->client), &check, 1) != MQ_OK) {
+        code = error_set(err, CMQ_ERR_NO_MEMORY, "producer: out of memory");
+        goto undo_client;
+    }
     code = client_start(p->client, err);
     if (code != CMQ_OK)
         goto undo_client;
@@ -131,11 +149,26 @@ void cmq_producer_stop(struct cmq_producer *p, int64_t timeout_ms)
 
 static void last_words(void *arg) { ((struct cmq_producer *)arg)->sender.ended = true; }
 
+struct checks_swap {
+    struct cmq_producer *p;
+    struct checks *checks;
+};
+static void swap_checks(void *arg)
+{
+    struct checks_swap *s = arg;
+    struct checks *before = s->p->checks;
+    s->p->checks = s->checks;
+    s->checks = before;
+}
+
 void cmq_producer_free(struct cmq_producer *p)
 {
     if (p == NULL)
         return;
     cmq_producer_stop(p, STOP_MS);
+    struct checks_swap none = {.p = p};
+    client_run(p->client, swap_checks, &none); /* no question comes any more */
+    checks_free(none.checks);
     client_free(p->client, last_words, p);
     producer_destroy(p);
 }
@@ -450,6 +483,52 @@ enum cmq_code cmq_producer_send_oneway(struct cmq_producer *p, struct cmq_messag
     route_unref(r);
     buf_free(&packed);
     return code;
+}
+
+/* ---- transactions: on_check() is above, where routes are made ---- */
+
+enum cmq_code cmq_producer_on_check(struct cmq_producer *p, cmq_transaction_fn *check, void *arg, struct cmq_error *err)
+{
+    struct checks_swap s = {.p = p};
+    enum cmq_code code = check_state(p, true, err);
+    if (code == CMQ_OK && check == NULL)
+        code = error_set(err, CMQ_ERR_ARGUMENT, "transaction checks: no function");
+    if (code == CMQ_OK)
+        code = checks_new(p->client, check, arg, &s.checks, err);
+    if (code != CMQ_OK)
+        return code;
+    client_run(p->client, swap_checks, &s);
+    if (s.checks == NULL)
+        return CMQ_OK;
+    client_run(p->client, swap_checks, &s); /* the first one stays */
+    checks_free(s.checks);
+    error_set(err, CMQ_ERR_STATE, "transaction checks: they have a function already");
+    if (err != NULL)
+        err->fatal = 0;
+    return CMQ_ERR_STATE;
+}
+
+enum cmq_code cmq_producer_send_in_transaction(struct cmq_producer *p, struct cmq_message *m, cmq_transaction_fn *local, void *arg, struct cmq_send_result *out,
+                                               struct cmq_error *err)
+{
+    struct cmq_send_result result;
+    struct host store;
+    if (local == NULL)
+        return error_set(err, CMQ_ERR_ARGUMENT, "transaction: no function does its work");
+    message_prop_remove(m, PROP_DELAY);
+    if (!message_prop_set(m, PROP_TRAN_MSG, "true") || !message_prop_set(m, PROP_PGROUP, p->cfg->producer_group))
+        return error_set(err, CMQ_ERR_NO_MEMORY, "transaction: out of memory");
+    enum cmq_code code = send_one(p, m, NULL, &result, err);
+    if (code != CMQ_OK)
+        return code;
+    if (out != NULL)
+        *out = result;
+    struct transaction_place at = {.broker_name = result.broker_name, .half_off = result.queue_offset};
+    if (!message_id_decode(slice_str(result.offset_msg_id), &store, &at.phys_off))
+        return error_set(err, CMQ_ERR_PROTOCOL, "transaction: message id %.60s of the broker does not decode", result.offset_msg_id);
+    enum cmq_transaction_state state = result.status == CMQ_SEND_OK ? local(arg, m) : CMQ_TRANSACTION_ROLLBACK;
+    transaction_end(p->client, &at, result.msg_id, state, false);
+    return CMQ_OK;
 }
 
 void cmq_producer_get_stats(struct cmq_producer *p, struct cmq_producer_stats *out)

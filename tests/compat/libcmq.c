@@ -422,6 +422,61 @@ static void count_status(void *arg, const struct cmq_queue_status *s)
 {
     *(int64_t *)arg += s->max_offset - s->min_offset;
 }
+struct bank {
+    atomic_int calls, wrong;
+};
+static enum cmq_transaction_state verdict(void *arg, const struct cmq_message *m) /* the body's first word */
+{
+    struct bank *b = arg;
+    const char *body = cmq_message_body(m, NULL);
+    atomic_fetch_add(&b->calls, 1);
+    if (cmq_message_property(m, "UNIQ_KEY") == NULL || strcmp(cmq_message_tag(m), "t") != 0)
+        atomic_fetch_add(&b->wrong, 1);
+    return strncmp(body, "commit", 6) == 0 ? CMQ_TRANSACTION_COMMIT : strncmp(body, "roll", 4) == 0 ? CMQ_TRANSACTION_ROLLBACK : CMQ_TRANSACTION_UNKNOWN;
+}
+static enum cmq_transaction_state when_asked(void *arg, const struct cmq_message *m) /* what comes behind "later-" */
+{
+    struct bank *b = arg;
+    atomic_fetch_add(&b->calls, 1);
+    const char *body = cmq_message_body(m, NULL);
+    if (strncmp(body, "later-", 6) != 0)
+        return CMQ_TRANSACTION_UNKNOWN;
+    return strncmp(body + 6, "commit", 6) == 0 ? CMQ_TRANSACTION_COMMIT : CMQ_TRANSACTION_ROLLBACK;
+}
+static int transactions_are_committed_rolled_back_and_asked_about(void)
+{
+    static const char *const bodies[] = {"commit-1", "rollback-1", "later-commit", "later-rollback", "commit-2"};
+    static struct bank local, checks;
+    const char *t = name(0, "transactions");
+    struct cmq_producer *p;
+    struct cmq_message *m;
+    struct seen seen = {0};
+    TRY(topic(t, 1));
+    struct cmq_config *cfg = config(NULL);
+    cmq_config_set(cfg, "producerGroup", name(1, "p-transactions"), NULL);
+    TRY(cmq_producer_new(cfg, &p, &err));
+    cmq_config_free(cfg);
+    TRY(cmq_producer_on_check(p, when_asked, &checks, &err));
+    struct cmq_consumer *c = consumer(name(2, "g-transactions"), t, "*", see, &seen);
+    EXPECT(c != NULL);
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+        m = cmq_message_new(t, bodies[i], strlen(bodies[i]));
+        TRY(cmq_message_set_tag(m, "t", &err));
+        TRY(cmq_producer_send_in_transaction(p, m, verdict, &local, NULL, &err));
+        cmq_message_free(m);
+    }
+    EXPECT(atomic_load(&local.calls) == 5 && atomic_load(&local.wrong) == 0);
+    EXPECT(await(&seen.total, 3, 90));
+    for (int i = 0; i < 6000 && atomic_load(&checks.calls) < 2; i++)
+        nap(10);
+    EXPECT(atomic_load(&checks.calls) >= 2);
+    nap(500);
+    EXPECT(atomic_load(&seen.total) == 3);
+    cmq_consumer_free(c);
+    cmq_producer_free(p);
+    return 1;
+}
+
 static int an_operator_sees_what_is_there(void)
 {
     struct cmq_config *c = config(NULL);
@@ -473,6 +528,7 @@ int main(int argc, char **argv)
                  {"a_delay_level_delays", a_delay_level_delays},
                  {"a_queue_is_in_one_hand_and_in_order", a_queue_is_in_one_hand_and_in_order},
                  {"what_fails_too_often_in_order_dies_and_the_next_comes", what_fails_too_often_in_order_dies_and_the_next_comes},
+                 {"transactions_are_committed_rolled_back_and_asked_about", transactions_are_committed_rolled_back_and_asked_about},
                  {"an_operator_sees_what_is_there", an_operator_sees_what_is_there}};
     int passed = 0, failed = 0, n_skipped = 0;
     if (argc < 3)
