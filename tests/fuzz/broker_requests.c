@@ -16,6 +16,7 @@
 #include "broker/processor/pull_message.h"
 #include "broker/processor/send_message.h"
 #include "broker/schedule/schedule.h"
+#include "broker/session/queue_locks.h"
 #include "broker/session/session.h"
 #include "broker/stats/stats.h"
 #include "broker/transaction/transactions.h"
@@ -46,6 +47,7 @@ static struct rig {
     struct sim_exec exec;
     struct request_route rows[ROWS_MAX];
     size_t n_rows;
+    struct config_file *locks_file;
     int64_t now_ms, mono_ms;
     struct { bool due; unsigned times; } asked[REQUESTS_MAX];
     int n_asked;
@@ -111,6 +113,10 @@ static void topic_changed(void *ctx, const struct topic_config *t)
 static int64_t now_ms(const void *broker) { return (void)broker, r.now_ms; }
 static int64_t mono_ms(const void *broker) { return (void)broker, r.mono_ms; }
 static struct connections_waiting waiting(const void *broker) { return (void)broker, (struct connections_waiting){.since_ms = INT64_MAX}; }
+static bool is_here(void *ctx, const struct lock_owner *who) { return (void)ctx, sessions_consumer_client(r.c.sessions, who->group, who->client_id) != NULL; }
+static void locks_changed(void *ctx) { (void)ctx, config_file_changed(r.locks_file); }
+static void locks_text(void *ctx, struct buf *out) { (void)ctx, queue_locks_encode(r.c.locks, out); }
+static void locks_written(void *ctx, bool good) { (void)ctx, queue_locks_saved(r.c.locks, good); }
 static void register_now(void *broker) { (void)broker; }
 static void config_text(void *broker, struct buf *out) { (void)broker, broker_config_text(&r.config, false, out); }
 static int config_set_live(void *broker, struct slice key, struct slice value, char why[200])
@@ -170,6 +176,11 @@ static void start(void)
                                               .interval_ms = &r.config.transaction_interval_ms, .reserved_hours = &r.config.file_reserved_hours,
                                               .checks_max = &r.config.transaction_checks_max};
     CHECK(transactions_new(&halves, r.mono_ms, &r.c.transactions, NULL) == MQ_OK);
+    const struct queue_locks_setup locks = {.live_ms = LOCK_LIVE_MS, .outbox = &outbox, .here = is_here, .changed = locks_changed};
+    CHECK(queue_locks_new(&locks, &r.c.locks) == MQ_OK);
+    r.locks_file = file("locks.json");
+    config_file_source(r.locks_file, locks_text, NULL);
+    config_file_tell(r.locks_file, locks_written, NULL);
     const struct schedule_setup delays = {.store = r.c.store, .delay_ms = delay_ms, .n_levels = 2, .running = true};
     CHECK(schedule_open(file("delays.json"), &delays, &r.c.schedule, NULL) == MQ_OK);
     struct route_sink sink = {.rows = r.rows, .cap = ROWS_MAX};
@@ -185,12 +196,17 @@ static void start(void)
     broker_admin_routes(&sink, &r.c);
     end_transaction_routes(&sink, &r.c);
     send_back_routes(&sink, &r.c);
+    queue_lock_routes(&sink, &r.c);
+    reply_message_routes(&sink, &r.c);
+    reset_offset_routes(&sink, &r.c);
     r.n_rows = sink.n;
 }
 
 static void end(void)
 {
     sim_exec_drain(&r.exec);
+    config_file_close(r.locks_file);
+    queue_locks_free(r.c.locks);
     offsets_close(r.c.offsets);
     groups_close(r.c.groups);
     topics_close(r.c.topics);
