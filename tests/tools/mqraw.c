@@ -1,7 +1,8 @@
 /* mqraw.c - speaks RocketMQ's protocol from a shell script: blocking, one connection, nothing clever.
  *
  *   mqraw HOST:PORT call CODE [key=value ...] [-b BODY]   prints "code N remark", the ext fields, the body
- *   mqraw HOST:PORT send TOPIC N PREFIX [WINDOW]          sends N messages PREFIX-0 ...; prints "ok BODY QUEUE OFFSET" per SUCCESS, else "no CODE REMARK"
+ *   mqraw HOST:PORT send TOPIC N PREFIX [WINDOW [LEVEL]]  sends N messages PREFIX-0 ..., delayed by LEVEL; prints "ok BODY QUEUE OFFSET" per
+ *                                                         SUCCESS, else "no CODE REMARK"
  *   mqraw HOST:PORT read TOPIC QUEUES                     pulls everything; prints "BODY QUEUE OFFSET"
  *   mqraw HOST:PORT hold N                                keeps N connections open until it is killed; prints "held"
  * WINDOW sends are on their way at once (default 1). Exit status: 0; 1 when an answer of call was not SUCCESS; 2 usage; 3 the connection
@@ -121,13 +122,16 @@ static int do_call(int argc, char **argv)
     return answer.code == RES_SUCCESS ? 0 : 1;
 }
 
-static void send_one(const char *topic, const char *body, int queue)
+static void send_one(const char *topic, const char *body, int queue, const char *level)
 {
-    char id[TEXT_MAX];
+    char id[TEXT_MAX], props[TEXT_MAX];
+    props[0] = 0;
+    if (level)
+        snprintf(props, sizeof props, PROP_DELAY "\1%s", level);
     snprintf(id, sizeof id, "%d", queue);
     const struct ext_field ext[] = {{SLICE_LIT("a"), SLICE_LIT("raw")}, {SLICE_LIT("b"), slice_str(topic)}, {SLICE_LIT("c"), SLICE_LIT("TBW102")},
                                     {SLICE_LIT("d"), SLICE_LIT("4")}, {SLICE_LIT("e"), slice_str(id)}, {SLICE_LIT("f"), SLICE_LIT("0")},
-                                    {SLICE_LIT("g"), SLICE_LIT("1700000000000")}, {SLICE_LIT("h"), SLICE_LIT("0")}, {SLICE_LIT("i"), SLICE_LIT("")},
+                                    {SLICE_LIT("g"), SLICE_LIT("1700000000000")}, {SLICE_LIT("h"), SLICE_LIT("0")}, {SLICE_LIT("i"), slice_str(props)},
                                     {SLICE_LIT("j"), SLICE_LIT("0")}, {SLICE_LIT("k"), SLICE_LIT("false")}};
     struct command cmd = request(REQ_SEND_MESSAGE_V2, ext, sizeof ext / sizeof *ext);
     cmd.body = slice_str(body);
@@ -143,7 +147,7 @@ static int do_send(int argc, char **argv)
         struct slice queue = {0}, off = {0};
         for (; sent < n && sent - heard < window; sent++) {
             snprintf(body, sizeof body, "%.400s-%ld", argv[2], sent);
-            send_one(argv[0], body, (int)(sent % 4));
+            send_one(argv[0], body, (int)(sent % 4), argc > 4 ? argv[4] : NULL);
         }
         hear(&answer);
         command_ext(&answer, "queueId", &queue);
@@ -230,6 +234,6 @@ int main(int argc, char **argv)
     }
     if (argc == 4 && strcmp(argv[2], "hold") == 0)
         return do_hold(argv[1], atoi(argv[3]));
-    fprintf(stderr, "usage: mqraw HOST:PORT call CODE [key=value ...] [-b BODY] | send TOPIC N PREFIX [WINDOW] | read TOPIC QUEUES | hold N\n");
+    fprintf(stderr, "usage: mqraw HOST:PORT call CODE [key=value ...] [-b BODY] | send TOPIC N PREFIX [WINDOW [LEVEL]] | read TOPIC QUEUES | hold N\n");
     return 2;
 }
