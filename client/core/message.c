@@ -49,6 +49,42 @@ struct cmq_message *cmq_message_new(const char *topic, const void *body, size_t 
     return m;
 }
 
+/* ---- replies: what the asker put into the request finds its way back ---- */
+#define PROP_MSG_TYPE "MSG_TYPE"
+static const char *const carried[] = {"CORRELATION_ID", "REPLY_TO_CLIENT", "TTL"}; /* the last one may be absent */
+
+bool message_is_reply(const struct cmq_message *m)
+{
+    const char *type = cmq_message_property(m, PROP_MSG_TYPE);
+    return type != NULL && strcmp(type, "reply") == 0;
+}
+
+struct cmq_message *cmq_message_new_reply(const struct cmq_message *request, const void *body, size_t n, struct cmq_error *err)
+{
+    char topic[MESSAGE_TOPIC_MAX + 1];
+    const char *cluster = cmq_message_property(request, PROP_CLUSTER);
+    for (int i = 0; i < 2; i++)
+        if (cmq_message_property(request, carried[i]) == NULL || cluster == NULL) {
+            error_set(err, CMQ_ERR_ARGUMENT, "reply: the message is no request, it has no %s", cluster == NULL ? PROP_CLUSTER : carried[i]);
+            return NULL;
+        }
+    if ((size_t)snprintf(topic, sizeof topic, "%s_REPLY_TOPIC", cluster) >= sizeof topic) {
+        error_set(err, CMQ_ERR_ARGUMENT, "reply: the cluster's name is too long");
+        return NULL;
+    }
+    struct cmq_message *m = cmq_message_new(topic, body, n);
+    bool whole = m != NULL && message_prop_set(m, PROP_MSG_TYPE, "reply");
+    for (size_t i = 0; whole && i < sizeof carried / sizeof *carried; i++) {
+        const char *value = cmq_message_property(request, carried[i]);
+        whole = value == NULL || message_prop_set(m, carried[i], value);
+    }
+    if (whole)
+        return m;
+    cmq_message_free(m);
+    error_set(err, CMQ_ERR_NO_MEMORY, "reply: out of memory");
+    return NULL;
+}
+
 void cmq_message_free(struct cmq_message *m)
 {
     if (m == NULL)

@@ -37,6 +37,7 @@ struct cmq_message *message_received(const struct message *record, const char *b
 bool message_prop_set(struct cmq_message *m, const char *name, const char *value);
 void message_prop_remove(struct cmq_message *m, const char *name);
 void message_props_encode(const struct cmq_message *m, struct buf *out); /* name 1 value 2 ..., without a separator at the end */
+bool message_is_reply(const struct cmq_message *m); /* made by cmq_message_new_reply(), or by Java's */
 bool prop_name_is_reserved(const char *name);
 /* zlib, as Apache's clients make it. False: out of memory, or it did not get smaller (out is then as before). */
 bool body_deflate(struct slice body, struct buf *out);

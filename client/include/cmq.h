@@ -173,6 +173,16 @@ CMQ_API enum cmq_code cmq_producer_on_check(struct cmq_producer *p, cmq_transact
  * not called, and the transaction is rolled back. Else it was, and what it returned is on its way. A delay level is not sent. */
 CMQ_API enum cmq_code cmq_producer_send_in_transaction(struct cmq_producer *p, struct cmq_message *m, cmq_transaction_fn *local, void *arg,
                                                        struct cmq_send_result *out, struct cmq_error *err);
+
+/* ---- request and reply: a message that somebody consumes, and what he says to it ---- */
+/* Sends m and waits for the reply of whoever consumes it, at most timeout_ms in all. CMQ_OK: *reply is yours, end with cmq_message_free().
+ * CMQ_ERR_TIMEOUT: the request may have been consumed, a reply did not come. m stays yours. Not inside a callback of this producer. */
+CMQ_API enum cmq_code cmq_producer_request(struct cmq_producer *p, struct cmq_message *m, int64_t timeout_ms, struct cmq_message **reply,
+                                           struct cmq_error *err);
+/* The reply to a consumed request: send it as any message, by any producer. The send is CMQ_OK when who asked has got it. Yours, end with
+ * cmq_message_free(). NULL: request is none (CMQ_ERR_ARGUMENT), or out of memory. */
+CMQ_API struct cmq_message *cmq_message_new_reply(const struct cmq_message *request, const void *body, size_t n, struct cmq_error *err);
+
 struct cmq_producer_stats {
     uint64_t sent, failed, retried, bytes; /* messages; bytes of bodies as sent */
     uint64_t waiting;                      /* messages not answered yet */

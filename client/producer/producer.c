@@ -3,17 +3,14 @@
  * Checking, compressing and encoding of properties happen on the user's thread; the network thread only chooses a queue and writes.
  *   I1  a message is either refused by the call, or its callback runs exactly once.
  *   I2  counts.waiting_* never pass asyncMaxMessages and asyncMaxBytes by more than the messages of callers that ask at the same time. */
-#include <pthread.h>
 #include <semaphore.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-#include "client/core/client.h"
 #include "client/core/error.h"
-#include "client/core/message.h"
 #include "client/core/uniq_id.h"
-#include "client/producer/sender.h"
+#include "client/producer/producer_internal.h"
 #include "client/producer/transaction.h"
 #include "common/base/clock.h"
 #include "common/base/mem.h"
@@ -21,16 +18,6 @@
 #include "common/protocol/json.h"
 
 enum { STOP_MS = 3000 };
-
-struct cmq_producer {
-    struct client *client;
-    struct sender sender;
-    const struct cmq_config *cfg;
-    struct checks *checks; /* network thread; NULL: nobody answers brokers' questions */
-    atomic_bool stopping;
-    pthread_mutex_t lock; /* for `idle` only: sender.counts.jobs went to 0 */
-    pthread_cond_t idle;
-};
 
 static bool say_hello(void *ctx, struct buf *body)
 {
@@ -74,6 +61,7 @@ static enum handled on_check(void *ctx, const struct request *rq, struct reply *
 
 static void producer_destroy(struct cmq_producer *p)
 {
+    hashmap_fini(&p->requests);
     pthread_mutex_destroy(&p->lock);
     pthread_cond_destroy(&p->idle);
     mem_free(p);
@@ -103,7 +91,9 @@ enum cmq_code cmq_producer_new(const struct cmq_config *cfg, struct cmq_producer
         code = error_set(err, CMQ_ERR_NO_MEMORY, "producer: out of memory");
         goto undo_client;
     }
-    code = client_start(p->client, err);
+    code = request_routes(p, err);
+    if (code == CMQ_OK)
+        code = client_start(p->client, err);
     if (code != CMQ_OK)
         goto undo_client;
     *out = p;
@@ -129,6 +119,7 @@ void cmq_producer_stop(struct cmq_producer *p, int64_t timeout_ms)
 {
     if (atomic_exchange(&p->stopping, true) || client_is_network_thread(p->client))
         return;
+    request_wake_all(p);
     struct timespec due;
     clock_gettime(CLOCK_MONOTONIC, &due);
     int64_t ns = due.tv_nsec + (timeout_ms > 0 ? timeout_ms % 1000 * 1000000 : 0);
@@ -272,7 +263,8 @@ static enum cmq_code send_and_wait(struct cmq_producer *p, struct send_order *o,
     return error_ok(err);
 }
 
-static enum cmq_code send_one(struct cmq_producer *p, struct cmq_message *m, const struct cmq_queue *queue, struct cmq_send_result *out, struct cmq_error *err)
+enum cmq_code producer_send_and_wait(struct cmq_producer *p, struct cmq_message *m, const struct cmq_queue *queue, int64_t timeout_ms,
+                                     struct cmq_send_result *out, struct cmq_error *err)
 {
     struct buf packed = {0};
     struct send_order o;
@@ -281,11 +273,17 @@ static enum cmq_code send_one(struct cmq_producer *p, struct cmq_message *m, con
         code = order_of(p, m, &packed, &o, err);
     if (code == CMQ_OK) {
         o.queue = queue;
+        o.timeout_ms = timeout_ms < o.timeout_ms ? timeout_ms : o.timeout_ms;
         o.tries = queue != NULL ? 1 : 1 + p->cfg->retry_times;
         code = send_and_wait(p, &o, out, err);
     }
     buf_free(&packed);
     return code;
+}
+
+static enum cmq_code send_one(struct cmq_producer *p, struct cmq_message *m, const struct cmq_queue *queue, struct cmq_send_result *out, struct cmq_error *err)
+{
+    return producer_send_and_wait(p, m, queue, INT64_MAX, out, err);
 }
 
 enum cmq_code cmq_producer_send(struct cmq_producer *p, struct cmq_message *m, struct cmq_send_result *out, struct cmq_error *err)

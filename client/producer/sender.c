@@ -34,7 +34,7 @@ struct send_job {
     int64_t due_ms, born_ms;
     int32_t sys_flag, flag, reconsume_times, max_reconsume, tries;
     uint32_t n_messages;
-    bool batch;
+    bool batch, reply; /* reply: to a request, pushed to who asked */
     enum send_how how;
     send_done_fn *done;
     void *arg;
@@ -78,6 +78,7 @@ struct send_job *send_job_new(struct sender *s, const struct send_order *o)
                            .tries = o->tries > 0 ? o->tries : 1,
                            .n_messages = o->n_messages ? o->n_messages : 1,
                            .batch = o->batch,
+                           .reply = o->m != NULL && message_is_reply(o->m),
                            .how = o->how,
                            .done = o->done,
                            .arg = o->arg};
@@ -244,7 +245,8 @@ static void try_now(struct send_job *j)
     struct client *c = j->s->client;
     struct ext_field ext[16] = {0};
     char digits[16 * 21], addr[ADDR_MAX];
-    struct command cmd = client_command(c, j->batch ? REQ_SEND_BATCH_MESSAGE : REQ_SEND_MESSAGE_V2, ext, 0);
+    int32_t code = j->batch ? REQ_SEND_BATCH_MESSAGE : j->reply ? REQ_SEND_REPLY_MESSAGE_V2 : REQ_SEND_MESSAGE_V2;
+    struct command cmd = client_command(c, code, ext, 0);
     cmd.n_ext = header(j, ext, digits);
     cmd.body = j->body;
     if (!client_broker_addr(c, j->queue->broker_name, 0, true, addr)) {

@@ -414,6 +414,70 @@ static int what_fails_too_often_in_order_dies_and_the_next_comes(void)
     return 1;
 }
 
+/* ---- request and reply ---- */
+struct replier {
+    struct cmq_producer *p;
+    atomic_int heard, sent, failed;
+};
+static enum cmq_consume_result reply_to(void *arg, const struct cmq_message *const *m, size_t n)
+{
+    struct replier *r = arg;
+    struct cmq_error e;
+    char text[100];
+    size_t body_n;
+    const char *body = cmq_message_body(m[0], &body_n);
+    (void)n;
+    atomic_fetch_add(&r->heard, 1);
+    if (body_n == 4 && memcmp(body, "mute", 4) == 0)
+        return CMQ_CONSUME_SUCCESS;
+    int text_n = snprintf(text, sizeof text, "re: %.*s", (int)body_n, body);
+    struct cmq_message *reply = cmq_message_new_reply(m[0], text, (size_t)text_n, &e);
+    int sent = reply != NULL && cmq_message_set_property(reply, "answer", "42", &e) == CMQ_OK && cmq_producer_send(r->p, reply, NULL, &e) == CMQ_OK;
+    atomic_fetch_add(sent ? &r->sent : &r->failed, 1);
+    cmq_message_free(reply);
+    return CMQ_CONSUME_SUCCESS;
+}
+static int who_asks_gets_the_reply(void)
+{
+    static struct replier r;
+    struct cmq_producer *p;
+    struct cmq_message *m, *reply = NULL;
+    const char *t = name(0, "request");
+    char text[40];
+    TRY(topic(t, 1));
+    TRY(producer(&p));
+    TRY(producer(&r.p));
+    struct cmq_consumer *c = consumer(name(1, "g-request"), t, "*", reply_to, &r);
+    EXPECT(c != NULL);
+    m = cmq_message_new(t, "mute", 4);
+    TRY(cmq_producer_send(p, m, NULL, &err));
+    EXPECT(await(&r.heard, 1, 30)); /* it is at work */
+    EXPECT(cmq_message_new_reply(m, "x", 1, &err) == NULL && err.code == CMQ_ERR_ARGUMENT); /* nobody asked */
+    for (int i = 0; i < 5; i++) {
+        size_t n;
+        int text_n = snprintf(text, sizeof text, "question %d", i);
+        struct cmq_message *question = cmq_message_new(t, text, (size_t)text_n);
+        TRY(cmq_producer_request(p, question, 20000, &reply, &err));
+        const char *body = cmq_message_body(reply, &n);
+        EXPECT(n == (size_t)text_n + 4 && memcmp(body, "re: ", 4) == 0 && memcmp(body + 4, text, (size_t)text_n) == 0);
+        EXPECT(strcmp(cmq_message_property(reply, "answer"), "42") == 0);
+        cmq_message_free(reply);
+        cmq_message_free(question);
+    }
+    reply = NULL;
+    EXPECT(cmq_producer_request(p, m, 1000, &reply, &err) == CMQ_ERR_TIMEOUT && reply == NULL);
+    EXPECT(await(&r.sent, 5, 20) && atomic_load(&r.failed) == 0);
+    cmq_message_free(m);
+    cmq_consumer_free(c);
+    cmq_producer_free(r.p);
+    cmq_producer_stop(p, 1000);
+    m = cmq_message_new(t, "late", 4);
+    EXPECT(cmq_producer_request(p, m, 1000, &reply, &err) == CMQ_ERR_STATE);
+    cmq_message_free(m);
+    cmq_producer_free(p);
+    return 1;
+}
+
 static void count_topic(void *arg, const char *t)
 {
     *(int *)arg += strncmp(t, names[7], strlen(names[7])) == 0;
@@ -529,6 +593,7 @@ int main(int argc, char **argv)
                  {"a_queue_is_in_one_hand_and_in_order", a_queue_is_in_one_hand_and_in_order},
                  {"what_fails_too_often_in_order_dies_and_the_next_comes", what_fails_too_often_in_order_dies_and_the_next_comes},
                  {"transactions_are_committed_rolled_back_and_asked_about", transactions_are_committed_rolled_back_and_asked_about},
+                 {"who_asks_gets_the_reply", who_asks_gets_the_reply},
                  {"an_operator_sees_what_is_there", an_operator_sees_what_is_there}};
     int passed = 0, failed = 0, n_skipped = 0;
     if (argc < 3)
