@@ -4,7 +4,7 @@
  * The store comes before the tables, because its lock keeps a second broker from writing ours. The server listens before the loop
  * runs: a client that connects early waits in the backlog and is answered in the first turn.
  * Stopping runs in the loop, so that answers leave: no new connections, parked pulls and waiting sends answered, name servers told,
- * acks awaited; then broker_close() writes what is in memory, in the order of the ladder.
+ * acks and answers about tables awaited; then broker_close() writes what is in memory, in the order of the ladder.
  * The two listeners' and the clock's sides of this story are in listeners.c and clock.c.  (test: integration/lifecycle) */
 #include "broker/broker.h"
 #include <arpa/inet.h>
@@ -121,9 +121,11 @@ static enum mq_err store_open(struct broker *b, struct fault *why)
 }
 
 /* ---- the tables ---- */
-static enum mq_err table_file(struct broker *b, const char *path, struct config_file **out, struct fault *why)
+static enum mq_err table_file(struct broker *b, const char *path, bool keep_changes, struct config_file **out, struct fault *why)
 {
     enum mq_err err = config_file_new(&b->io, exec_store(b->exec), path, out);
+    if (err == MQ_OK && keep_changes && (err = config_file_keep_changes(*out, b->config.flush_disk == FLUSH_DISK_SYNC)) != MQ_OK)
+        config_file_close(*out);
     return err == MQ_OK ? MQ_OK : fault_set(why, err, 0, "%s", path);
 }
 
@@ -135,19 +137,19 @@ static enum mq_err tables_open(struct broker *b, struct fault *why)
                                        .trace_topic_enable = c->trace_topic_enable, .default_queues = c->default_topic_queue_nums};
     const struct topics_listener listener = broker_topics_listener(b);
     struct config_file *file = NULL;
-    enum mq_err err = table_file(b, "config/topics.json", &file, why);
+    enum mq_err err = table_file(b, "config/topics.json", true, &file, why);
     if (err == MQ_OK)
         err = topics_open(file, &setup, &listener, b->core.boot_ms, &b->core.topics, why);
     if (err == MQ_OK)
-        err = table_file(b, "config/subscriptionGroup.json", &file, why);
+        err = table_file(b, "config/subscriptionGroup.json", true, &file, why);
     if (err == MQ_OK)
         err = groups_open(file, c->auto_create_group, b->core.boot_ms, &b->core.groups, why);
     if (err == MQ_OK)
-        err = table_file(b, "config/consumerOffset.json", &file, why);
+        err = table_file(b, "config/consumerOffset.json", false, &file, why);
     if (err == MQ_OK)
         err = offsets_open(file, &b->core.offsets, why);
     if (err == MQ_OK)
-        err = table_file(b, "config/delayOffset.json", &file, why);
+        err = table_file(b, "config/delayOffset.json", false, &file, why);
     const struct schedule_setup delays = broker_schedule_setup(b);
     if (err == MQ_OK)
         err = schedule_open(file, &delays, &b->core.schedule, why);

@@ -1,5 +1,5 @@
 /* broker_internal.h - the broker's parts in one struct, for the files that wire them: broker.c (order), listeners.c (who is told of
- * what), clock.c (when what runs). Thread: core. */
+ * what), told_later.c (answers that wait), clock.c (when what runs). Thread: core. */
 #ifndef BROKER_BROKER_INTERNAL_H
 #define BROKER_BROKER_INTERNAL_H
 #include "broker/broker.h"
@@ -25,7 +25,7 @@ struct broker {
     struct registrar *registrar;
     struct config_file *locks_file; /* of core.locks */
     char addr[300], ha_addr[300]; /* brokerIP1:listenPort, brokerIP2:haListenPort */
-    struct list unanswered; /* of struct told_later: topic creations whose answer waits for the name servers */
+    struct list unanswered; /* of struct told_later: changes whose answer waits until they are kept */
 
     /* clock.c */
     struct loop_hook at_store, at_wake;
@@ -47,7 +47,10 @@ struct server_events broker_server_events(struct broker *b);
 struct queue_locks_setup broker_locks_setup(struct broker *b);
 void broker_locks_wire(struct broker *b); /* to its file */
 void broker_fill_context(struct broker *b);   /* the calls that processors may make */
-void broker_drop_unanswered(struct broker *b);
+
+/* told_later.c */
+enum handled broker_answer_when_kept(void *broker, const struct ticket *to, enum kept_what what, struct reply *out); /* context.h */
+void broker_drop_unanswered(struct broker *b); /* unanswered; the tables and the registrar must have ended */
 
 /* clock.c: the turn, and timers. An idle broker wakes about once a second. */
 bool broker_clock_start(struct broker *b); /* false: out of memory */

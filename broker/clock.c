@@ -116,7 +116,7 @@ static void at_wake(void *arg)
         b->deadline_due_ms = due;
         loop_timer_start(&b->deadline_timer, due > now ? due - now : 0, 0);
     }
-    if (b->stopping && b->farewell_done && ack_queue_count(b->core.acks) == 0 && patience_ends(b) == INT64_MAX)
+    if (b->stopping && b->farewell_done && ack_queue_count(b->core.acks) == 0 && list_empty(&b->unanswered) && patience_ends(b) == INT64_MAX)
         loop_stop(b->loop);
 }
 

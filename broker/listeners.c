@@ -17,7 +17,6 @@
 #include "broker/processor/send_message.h"
 #include "broker/stats/stats.h"
 #include "common/base/log.h"
-#include "common/base/mem.h"
 #include "common/protocol/codes.h"
 
 enum { TOPIC_NAME_MAX = 255, TOPIC_UNIT_SUB = 2, FAILED_LINGER_MS = 2000 };
@@ -127,7 +126,8 @@ static void on_group_seen(void *ctx, struct slice group, bool unit_mode)
     int n = snprintf(topic, sizeof topic, "%s%.*s", RETRY_PREFIX, SLICE_ARG(group));
     if (g == NULL || g->retry_queues <= 0 || n > TOPIC_NAME_MAX || topics_find(b->core.topics, slice_str(topic)))
         return;
-    topics_put(b->core.topics, slice_str(topic), g->retry_queues, g->retry_queues, PERM_READ | PERM_WRITE, unit_mode ? TOPIC_UNIT_SUB : 0, false, now);
+    topics_put(b->core.topics, slice_str(topic), g->retry_queues, g->retry_queues, PERM_READ | PERM_WRITE, unit_mode ? TOPIC_UNIT_SUB : 0, false, now,
+               NULL);
 }
 
 static void on_mismatch(void *ctx, struct consumer_group *g, const char *client_a, const char *client_b, const char *topic)
@@ -226,47 +226,6 @@ static int config_set_live(void *broker, struct slice key, struct slice value, c
     return RES_SUCCESS;
 }
 
-/* The answer to a request that made a topic leaves when the name servers know the topic: whoever asked for it asks them next. */
-struct told_later {
-    struct list node;
-    struct broker *broker;
-    struct ticket to;
-};
-
-static void on_known(void *arg)
-{
-    struct told_later *t = arg;
-    struct broker_context *c = &t->broker->core;
-    reply_clear(&c->scratch);
-    c->outbox->finish(c->outbox->ctx, &t->to, &c->scratch);
-    list_remove(&t->node);
-    mem_free(t);
-}
-
-static bool answer_when_known(void *broker, const struct ticket *to)
-{
-    struct broker *b = broker;
-    struct told_later *t = mem_alloc(sizeof *t);
-    if (t == NULL)
-        return false;
-    *t = (struct told_later){.broker = b, .to = *to};
-    if (registrar_is_current(b->registrar, on_known, t)) {
-        mem_free(t);
-        return false;
-    }
-    list_push_back(&b->unanswered, &t->node);
-    return true;
-}
-
-void broker_drop_unanswered(struct broker *b)
-{
-    while (!list_empty(&b->unanswered)) {
-        struct told_later *t = CONTAINER_OF(b->unanswered.next, struct told_later, node);
-        list_remove(&t->node);
-        mem_free(t);
-    }
-}
-
 void broker_fill_context(struct broker *b)
 {
     struct broker_context *c = &b->core;
@@ -277,7 +236,7 @@ void broker_fill_context(struct broker *b)
     c->mono_ms = mono_ms;
     c->waiting = waiting;
     c->register_now = register_now;
-    c->answer_when_known = answer_when_known;
+    c->answer_when_kept = broker_answer_when_kept;
     c->config_text = config_text;
     c->config_set_live = config_set_live;
     c->addr = b->addr;

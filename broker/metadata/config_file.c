@@ -5,15 +5,17 @@
  *   I1  after a cut at any step, what is loaded is the text before or after the change.  (test: unit/metadata/config_file)
  *   I2  one write is in flight; changes meanwhile make exactly one more.                 (test: the same)
  *   I3  a failed write is never taken for done: the file stays dirty.                    (test: the same)
+ * A change that may not be lost meanwhile is in change_log.h's file before: that goes over to its other file when a text is made, and the
+ * one that the text makes needless is emptied when it is in place.                        (test: unit/metadata/change_log)
  * Why the text is made late: a table of 10,000 topics is a megabyte; while a write is busy, making texts for each change would be
  * work for nobody. */
 #include "broker/metadata/config_file.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "broker/metadata/whole_file.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
 
@@ -23,6 +25,7 @@ struct config_file {
     config_file_text_fn *text;
     config_file_told_fn *told; /* NULL: nobody */
     void *text_ctx, *told_ctx;
+    struct change_log *changes; /* NULL: none are kept */
     bool dirty, in_flight, failed;
     bool folder_sure; /* the chore's, too: the folder's own name was synced by this process */
     int64_t complained_ms;
@@ -60,37 +63,11 @@ enum mq_err config_file_new(const struct store_io *io, const struct store_exec *
 }
 
 /* ---- loading ---- */
-static enum mq_err read_whole(const struct store_io *io, const char *path, struct buf *out, struct fault *why)
-{
-    struct store_stat st;
-    int rc = io->stat(io->ctx, path, &st);
-    if (rc == -ENOENT)
-        return MQ_ENOTFOUND;
-    if (rc < 0)
-        return fault_set(why, MQ_EIO, -rc, "look at %.120s", path);
-    if (st.size == 0)
-        return MQ_ENOTFOUND; /* as if absent: an Apache broker was killed while writing */
-    if (st.is_dir || st.size > CONFIG_FILE_MAX)
-        return fault_set(why, MQ_ELIMIT, 0, "%.120s is %s", path, st.is_dir ? "a folder" : "larger than 256 MiB");
-    int fd = io->open(io->ctx, path, STORE_OPEN_READ);
-    if (fd < 0)
-        return fault_set(why, MQ_EIO, -fd, "open %.120s", path);
-    uint8_t *to = buf_room(out, (size_t)st.size);
-    int64_t got = to ? io->pread(io->ctx, fd, to, (size_t)st.size, 0) : 0;
-    io->close(io->ctx, fd);
-    if (to == NULL)
-        return fault_set(why, MQ_ENOMEM, 0, "read %.120s", path);
-    if (got < 0)
-        return fault_set(why, MQ_EIO, (int)-got, "read %.120s", path);
-    out->n += (size_t)got;
-    return MQ_OK;
-}
-
 static enum mq_err load_one(struct config_file *f, const char *path, config_file_take_fn *take, void *ctx, struct fault *why)
 {
     struct buf text = {0};
     struct fault inner = {0};
-    enum mq_err err = read_whole(f->io, path, &text, why);
+    enum mq_err err = whole_file_read(f->io, path, &text, why);
     if (err == MQ_OK) {
         err = take(ctx, buf_view(&text), &inner);
         if (err != MQ_OK)
@@ -136,18 +113,6 @@ static enum mq_err write_tmp(struct config_file *f, struct slice text, struct fa
     return synced < 0 ? fault_set(why, MQ_EIO, -synced, "sync %.120s", f->tmp) : MQ_OK;
 }
 
-static int sync_above(const struct store_io *io, const char *dir)
-{
-    char path[STORE_PATH_MAX];
-    memcpy(path, dir, strlen(dir) + 1);
-    int rc = 0;
-    for (char *slash; rc >= 0 && (slash = strrchr(path, '/')) != NULL;) {
-        *slash = 0;
-        rc = io->sync_dir(io->ctx, path);
-    }
-    return rc < 0 ? rc : io->sync_dir(io->ctx, ".");
-}
-
 static enum mq_err replace(struct config_file *f, struct slice text, struct fault *why)
 {
     const struct store_io *io = f->io;
@@ -160,11 +125,9 @@ static enum mq_err replace(struct config_file *f, struct slice text, struct faul
     rc = io->rename(io->ctx, f->tmp, f->path);
     if (rc < 0)
         return fault_set(why, MQ_EIO, -rc, "rename %.120s", f->tmp);
-    rc = io->sync_dir(io->ctx, f->dir);
-    if (rc >= 0 && !f->folder_sure) { /* the first write may have made the folder */
-        rc = sync_above(io, f->dir);
-        f->folder_sure = rc >= 0;
-    }
+    /* the first write may have made the folder */
+    rc = f->folder_sure ? io->sync_dir(io->ctx, f->dir) : whole_file_sync_names(io, f->dir);
+    f->folder_sure = f->folder_sure || rc >= 0;
     return rc < 0 ? fault_set(why, MQ_EIO, -rc, "sync folder %.120s", f->dir) : MQ_OK;
 }
 
@@ -172,6 +135,8 @@ static void run(struct store_work *w) /* on LANE_CHORE */
 {
     struct config_file *f = CONTAINER_OF(w, struct config_file, work);
     f->result = replace(f, buf_view(&f->writing), &f->why);
+    if (f->result == MQ_OK)
+        change_log_empty_other(f->changes);
 }
 
 static void take_result(struct config_file *f)
@@ -192,8 +157,10 @@ static bool make_text(struct config_file *f)
 {
     buf_clear(&f->writing);
     f->text(f->text_ctx, &f->writing);
-    if (!f->writing.failed)
+    if (!f->writing.failed) {
+        change_log_turn_over(f->changes); /* to the file of what this text lacks */
         return true;
+    }
     buf_free(&f->writing);
     f->result = fault_set(&f->why, MQ_ENOMEM, 0, "make the text of %.120s", f->path);
     take_result(f);
@@ -236,6 +203,9 @@ void config_file_tell(struct config_file *f, config_file_told_fn *told, void *ct
     f->told_ctx = ctx;
 }
 
+enum mq_err config_file_keep_changes(struct config_file *f, bool sync) { return change_log_new(f->io, f->exec, f->path, sync, &f->changes); }
+struct change_log *config_file_changes(struct config_file *f) { return f->changes; }
+
 void config_file_changed(struct config_file *f)
 {
     f->dirty = true;
@@ -265,6 +235,7 @@ void config_file_close(struct config_file *f)
         f->dirty = false;
         take_result(f);
     }
+    change_log_close(f->changes, f->text && !f->dirty);
     buf_free(&f->writing);
     mem_free(f);
 }

@@ -1,14 +1,14 @@
 /* config_file.h - a JSON file that is replaced as a whole: X.tmp synced, X kept as X.bak, X.tmp renamed, directory synced.
  * Whoever owns the table says "changed"; the text is asked for when a write starts, on the core thread, and the writing is a work
  * of LANE_CHORE. One write per file is in flight; what changes meanwhile goes out together with the next one, which starts at
- * once. So a thousand changes cost a few writes, and a change is on the disk after at most two of them.
+ * once. So a thousand changes cost a few writes, and a change is on the disk after at most two of them. A table that must not lose one
+ * until then appends it to its change_log.h before.
  * Thread: core. */
 #ifndef BROKER_METADATA_CONFIG_FILE_H
 #define BROKER_METADATA_CONFIG_FILE_H
+#include "broker/metadata/change_log.h"
 #include "broker/store/message_store.h" /* store_io, store_exec */
 #include "common/base/buf.h"
-
-enum { CONFIG_FILE_MAX = 256 << 20 }; /* bytes; a larger file is refused */
 
 struct config_file;
 /* path: beneath io's root, "config/topics.json". io and exec are borrowed until config_file_close(). */
@@ -18,6 +18,10 @@ enum mq_err config_file_new(const struct store_io *io, const struct store_exec *
  * take: all or nothing. MQ_ENOTFOUND: neither exists (a first start). MQ_EMALFORMED and others: what was said of the last one. */
 typedef enum mq_err config_file_take_fn(void *ctx, struct slice text, struct fault *why);
 enum mq_err config_file_load(struct config_file *f, config_file_take_fn *take, void *ctx, struct fault *why);
+
+/* Before loading: the table keeps its changes in a file of their own; `sync` as in change_log.h. MQ_ENOMEM, MQ_EINVAL. */
+enum mq_err config_file_keep_changes(struct config_file *f, bool sync);
+struct change_log *config_file_changes(struct config_file *f); /* NULL: it keeps none; the file's */
 
 /* Who makes the text, from now on. */
 typedef void config_file_text_fn(void *ctx, struct buf *out);

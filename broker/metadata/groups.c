@@ -15,6 +15,7 @@ struct groups {
     struct hashmap map; /* of struct group_config */
     struct data_version version;
     struct config_file *file;
+    struct buf entry; /* of the change that is being noted */
     bool auto_create;
 };
 
@@ -48,6 +49,13 @@ static struct group_config *set(struct hashmap *map, struct slice name, const st
     c->broker_id = v->broker_id;
     c->which_broker_when_slow = v->which_broker_when_slow;
     return c;
+}
+
+static void drop(struct hashmap *map, struct group_config *c) /* NULL allowed */
+{
+    if (c)
+        hashmap_remove(map, &c->node);
+    mem_free(c);
 }
 
 static void clear(struct hashmap *map)
@@ -121,6 +129,22 @@ static enum mq_err take(void *ctx, struct slice text, struct fault *why)
     return err;
 }
 
+static enum mq_err apply(void *ctx, const json_t *put, struct slice removed, struct fault *why) /* of the file of changes */
+{
+    struct groups *g = ctx;
+    struct group_config values;
+    struct slice name = removed;
+    char words[160];
+    if (put && !groups_from_json(put, &name, &values, words))
+        return fault_set(why, MQ_EMALFORMED, 0, "group: %.80s", words);
+    if (put && (name.n == 0 || name.n > GROUP_NAME_MAX))
+        return fault_set(why, MQ_EMALFORMED, 0, "group: a name of %zu bytes", name.n);
+    if (put)
+        return set(&g->map, name, &values) ? MQ_OK : fault_set(why, MQ_ENOMEM, 0, "subscription groups");
+    drop(&g->map, config_of(hashmap_get(&g->map, name)));
+    return MQ_OK;
+}
+
 void group_config_write(struct jw *w, const struct group_config *c)
 {
     jw_object(w);
@@ -158,21 +182,25 @@ static void text(void *ctx, struct buf *out) { groups_encode(ctx, true, out); }
 static void free_all(struct groups *g)
 {
     clear(&g->map);
+    buf_free(&g->entry);
     mem_free(g);
 }
 
 enum mq_err groups_open(struct config_file *file, bool auto_create, int64_t now_ms, struct groups **out, struct fault *why)
 {
     struct groups *g = mem_zalloc(sizeof *g);
+    bool found = false;
     if (g == NULL) {
         config_file_close(file);
         return fault_set(why, MQ_ENOMEM, 0, "subscription groups");
     }
     g->auto_create = auto_create;
-    g->version.timestamp_ms = now_ms;
     enum mq_err err = config_file_load(file, take, g, why);
-    if (err == MQ_ENOTFOUND)
-        err = MQ_OK;
+    bool first = err == MQ_ENOTFOUND;
+    if (err == MQ_OK || first)
+        err = change_log_replay(config_file_changes(file), &g->version, apply, g, &found, why);
+    if (first && g->version.counter == 0)
+        g->version.timestamp_ms = now_ms;
     for (size_t i = 0; err == MQ_OK && i < sizeof system_groups / sizeof *system_groups; i++)
         if (groups_find(g, slice_str(system_groups[i])) == NULL && set(&g->map, slice_str(system_groups[i]), &defaults) == NULL)
             err = fault_set(why, MQ_ENOMEM, 0, "subscription groups");
@@ -183,6 +211,8 @@ enum mq_err groups_open(struct config_file *file, bool auto_create, int64_t now_
     }
     g->file = file;
     config_file_source(file, text, g);
+    if (found)
+        config_file_changed(file);
     *out = g;
     return MQ_OK;
 }
@@ -196,24 +226,50 @@ void groups_close(struct groups *g)
 }
 
 /* ---- changes ---- */
-static void changed(struct groups *g, int64_t now_ms)
+/* Before anything is said of it: the change, put or removed, in the file of changes. */
+static enum mq_err note(struct groups *g, const struct group_config *c, bool put, struct data_version next, struct fault *why)
 {
-    data_version_next(&g->version, now_ms);
-    config_file_changed(g->file);
+    buf_clear(&g->entry);
+    struct jw w = jw_over(&g->entry, false);
+    if (put)
+        group_config_write(&w, c);
+    if (g->entry.failed)
+        return fault_set(why, MQ_ENOMEM, 0, "subscription groups");
+    return change_log_append(groups_changes(g), &next, buf_view(&g->entry), c->node.key, why);
 }
 
 struct group_config *groups_find(const struct groups *g, struct slice name) { return config_of(hashmap_get(&g->map, name)); }
 
-struct group_config *groups_put(struct groups *g, const struct group_config *values, struct slice name, int64_t now_ms)
+/* must_keep false: what the disk refuses is in memory all the same. */
+static struct group_config *make(struct groups *g, const struct group_config *values, struct slice name, int64_t now_ms, bool must_keep, struct fault *why)
 {
-    bool old = groups_find(g, name) != NULL;
+    struct group_config *old = groups_find(g, name), before = {0};
+    struct data_version next = g->version;
+    if (old)
+        before = *old;
     struct group_config *c = set(&g->map, name, values);
-    if (c == NULL)
+    if (c == NULL) {
+        fault_set(why, MQ_ENOMEM, 0, "subscription groups");
         return NULL;
+    }
+    data_version_next(&next, now_ms);
+    if (note(g, c, true, next, why) != MQ_OK && must_keep) {
+        if (old)
+            set(&g->map, name, &before);
+        else
+            drop(&g->map, c);
+        return NULL;
+    }
     log_info("groups", "subscription group %s group=%s consume=%d broadcast=%d retry_queues=%d retry_times=%d", old ? "changed" : "created", c->name,
              c->consume_enable, c->consume_broadcast_enable, c->retry_queues, c->retry_max_times);
-    changed(g, now_ms);
+    g->version = next;
+    config_file_changed(g->file);
     return c;
+}
+
+struct group_config *groups_put(struct groups *g, const struct group_config *values, struct slice name, int64_t now_ms, struct fault *why)
+{
+    return make(g, values, name, now_ms, true, why);
 }
 
 struct group_config *groups_find_or_create(struct groups *g, struct slice name, int64_t now_ms)
@@ -223,19 +279,25 @@ struct group_config *groups_find_or_create(struct groups *g, struct slice name, 
         return c;
     if (!g->auto_create && !slice_starts(name, "CID_RMQ_SYS_"))
         return NULL;
-    return name_valid(name, GROUP_NAME_MAX) ? groups_put(g, &defaults, name, now_ms) : NULL;
+    return name_valid(name, GROUP_NAME_MAX) ? make(g, &defaults, name, now_ms, false, NULL) : NULL;
 }
 
-bool groups_remove(struct groups *g, struct slice name, int64_t now_ms)
+enum mq_err groups_remove(struct groups *g, struct slice name, int64_t now_ms, struct fault *why)
 {
     struct group_config *c = groups_find(g, name);
+    struct data_version next = g->version;
     if (c == NULL)
-        return false;
+        return fault_set(why, MQ_ENOTFOUND, 0, "group %.*s", SLICE_ARG(slice_head(name, 127)));
+    data_version_next(&next, now_ms);
+    enum mq_err err = note(g, c, false, next, why);
+    if (err != MQ_OK)
+        return err;
     hashmap_remove(&g->map, &c->node);
     log_info("groups", "subscription group removed group=%s", c->name);
     mem_free(c);
-    changed(g, now_ms);
-    return true;
+    g->version = next;
+    config_file_changed(g->file);
+    return MQ_OK;
 }
 
 size_t groups_count(const struct groups *g) { return g->map.n; }
@@ -246,5 +308,7 @@ struct group_config *groups_next(const struct groups *g, const struct group_conf
 }
 
 const struct data_version *groups_version(const struct groups *g) { return &g->version; }
+
+struct change_log *groups_changes(struct groups *g) { return config_file_changes(g->file); }
 
 void groups_retry_save(struct groups *g) { config_file_retry(g->file); }

@@ -3,6 +3,7 @@
  *   I1  the version grows with every change, and is written and read with the table: a name server that knows the version knows
  *       the table.                                                                     (test: unit/metadata/topics)
  *   I2  a pointer to a topic stays good until it is removed: changes are made in place. (test: the same)
+ *   I3  a change is in the file of changes before it is in memory: what could not be kept was never there.     (test: the same)
  * System topics are made from the settings at every start and win over the file: a changed defaultTopicQueueNums or
  * autoCreateTopicEnable would otherwise have no effect after the first start.
  * Entries are written by hand instead of by jw_kv_*: with 10,000 topics the text is made while messages wait. */
@@ -29,6 +30,7 @@ struct topics {
     struct hashmap map; /* of struct topic_config */
     struct data_version version;
     struct config_file *file;
+    struct buf entry; /* of the change that is being noted */
     struct topics_listener listener;
     char *own_names[OWN_NAMES]; /* system topics that are named by the settings; NULL: none */
     bool auto_create;
@@ -58,6 +60,13 @@ static struct topic_config *set(struct hashmap *map, struct slice name, const st
     c->order = values->order;
     c->multi_tags = values->multi_tags;
     return c;
+}
+
+static void drop(struct hashmap *map, struct topic_config *c) /* NULL allowed */
+{
+    if (c)
+        hashmap_remove(map, &c->node);
+    mem_free(c);
 }
 
 static void clear(struct hashmap *map)
@@ -117,6 +126,19 @@ static enum mq_err take(void *ctx, struct slice text, struct fault *why)
     }
     json_decref(root);
     return err;
+}
+
+static enum mq_err apply(void *ctx, const json_t *put, struct slice removed, struct fault *why) /* of the file of changes */
+{
+    struct topics *t = ctx;
+    struct slice name = put ? json_str(put, "topicName") : removed;
+    struct topic_config values;
+    if (put && (name.n == 0 || name.n > NAME_MAX_BYTES || !from_json(put, &values)))
+        return fault_set(why, MQ_EMALFORMED, 0, "topic %.*s is no topic config", SLICE_ARG(slice_head(name, 64)));
+    if (put)
+        return set(&t->map, name, &values) ? MQ_OK : fault_set(why, MQ_ENOMEM, 0, "topics");
+    drop(&t->map, config_of(hashmap_get(&t->map, name)));
+    return MQ_OK;
 }
 
 static void put_bool(struct buf *out, bool v) { v ? buf_put(out, "true", 4) : buf_put(out, "false", 5); }
@@ -267,6 +289,7 @@ static void free_all(struct topics *t)
     clear(&t->map);
     for (size_t i = 0; i < OWN_NAMES; i++)
         mem_free(t->own_names[i]);
+    buf_free(&t->entry);
     mem_free(t);
 }
 
@@ -274,17 +297,18 @@ enum mq_err topics_open(struct config_file *file, const struct topics_setup *set
                         struct topics **out, struct fault *why)
 {
     struct topics *t = mem_zalloc(sizeof *t);
-    bool changed = false;
+    bool changed = false, found = false;
     if (t == NULL) {
         config_file_close(file);
         return fault_set(why, MQ_ENOMEM, 0, "topics");
     }
     t->auto_create = setup->auto_create;
-    t->version.timestamp_ms = now_ms;
     enum mq_err err = config_file_load(file, take, t, why);
     bool first = err == MQ_ENOTFOUND;
-    if (first)
-        err = MQ_OK;
+    if (err == MQ_OK || first)
+        err = change_log_replay(config_file_changes(file), &t->version, apply, t, &found, why);
+    if (first && t->version.counter == 0)
+        t->version.timestamp_ms = now_ms;
     if (err == MQ_OK && !make_system_topics(t, setup, &changed))
         err = fault_set(why, MQ_ENOMEM, 0, "topics");
     if (err != MQ_OK) {
@@ -295,10 +319,10 @@ enum mq_err topics_open(struct config_file *file, const struct topics_setup *set
     t->file = file;
     t->listener = listener ? *listener : (struct topics_listener){0};
     config_file_source(file, text, t);
-    if (changed && !first) {
+    if (changed && !first)
         data_version_next(&t->version, now_ms);
+    if (found || (changed && !first))
         config_file_changed(file);
-    }
     *out = t;
     return MQ_OK;
 }
@@ -312,9 +336,24 @@ void topics_close(struct topics *t)
 }
 
 /* ---- changes ---- */
-static void changed(struct topics *t, const struct topic_config *c, int64_t now_ms)
+/* Before anything is said of it: the change, put or removed, in the file of changes. */
+static enum mq_err note(struct topics *t, const struct topic_config *c, bool put, int64_t now_ms, struct fault *why)
 {
-    data_version_next(&t->version, now_ms);
+    struct data_version next = t->version;
+    data_version_next(&next, now_ms);
+    buf_clear(&t->entry);
+    if (put)
+        write_compact(&t->entry, c);
+    if (t->entry.failed)
+        return fault_set(why, MQ_ENOMEM, 0, "topics");
+    enum mq_err err = change_log_append(topics_changes(t), &next, buf_view(&t->entry), c->node.key, why);
+    if (err == MQ_OK)
+        t->version = next;
+    return err;
+}
+
+static void changed(struct topics *t, const struct topic_config *c)
+{
     config_file_changed(t->file);
     if (t->listener.changed)
         t->listener.changed(t->listener.ctx, c);
@@ -322,58 +361,69 @@ static void changed(struct topics *t, const struct topic_config *c, int64_t now_
 
 struct topic_config *topics_find(const struct topics *t, struct slice name) { return config_of(hashmap_get(&t->map, name)); }
 
-struct topic_config *topics_put_all(struct topics *t, struct slice name, const struct topic_config *values, int64_t now_ms)
+struct topic_config *topics_put_all(struct topics *t, struct slice name, const struct topic_config *values, int64_t now_ms, struct fault *why)
 {
-    struct topic_config *old = topics_find(t, name);
+    struct topic_config *old = topics_find(t, name), before = {0};
+    if (old)
+        before = *old;
     struct topic_config *c = set(&t->map, name, values);
-    if (c == NULL)
+    if (c == NULL) {
+        fault_set(why, MQ_ENOMEM, 0, "topics");
         return NULL;
+    }
+    if (note(t, c, true, now_ms, why) != MQ_OK) {
+        if (old)
+            set(&t->map, name, &before);
+        else
+            drop(&t->map, c);
+        return NULL;
+    }
     log_info("topics", "topic %s topic=%s read=%d write=%d perm=%d", old ? "changed" : "created", c->name, c->read_queues, c->write_queues, c->perm);
-    changed(t, c, now_ms);
+    changed(t, c);
     return c;
 }
 
 struct topic_config *topics_put(struct topics *t, struct slice name, int32_t read_queues, int32_t write_queues, int32_t perm, int32_t sys_flag, bool order,
-                                int64_t now_ms)
+                                int64_t now_ms, struct fault *why)
 {
     const struct topic_config *old = topics_find(t, name);
     const struct topic_config values = {.read_queues = read_queues, .write_queues = write_queues, .perm = perm, .sys_flag = sys_flag, .order = order,
                                         .multi_tags = old && old->multi_tags};
-    return topics_put_all(t, name, &values, now_ms);
+    return topics_put_all(t, name, &values, now_ms, why);
 }
 
 struct topic_config *topics_auto_create(struct topics *t, struct slice name, struct slice default_topic, int32_t wanted_queues, bool unit_mode,
-                                        int64_t now_ms, char why[160])
+                                        int64_t now_ms, struct fault *why)
 {
     const struct topic_config *def = topics_find(t, default_topic);
     if (def == NULL) {
-        snprintf(why, 160, "the default topic[%.*s] not exist", SLICE_ARG(slice_head(default_topic, 100)));
+        fault_set(why, MQ_EREFUSED, 0, "the default topic[%.*s] not exist", SLICE_ARG(slice_head(default_topic, 100)));
         return NULL;
     }
     if (!(def->perm & PERM_INHERIT)) {
-        snprintf(why, 160, "the default topic[%.100s] has no perm [%d]", def->name, def->perm);
+        fault_set(why, MQ_EREFUSED, 0, "the default topic[%.100s] has no perm [%d]", def->name, def->perm);
         return NULL;
     }
     int32_t wanted = wanted_queues > 0 ? wanted_queues : CLIENTS_DEFAULT_QUEUES;
     int32_t queues = wanted < def->write_queues ? wanted : def->write_queues;
     const struct topic_config values = {.read_queues = queues, .write_queues = queues, .perm = def->perm & ~PERM_INHERIT,
                                         .sys_flag = unit_mode ? UNIT_FLAG : 0, .multi_tags = def->multi_tags};
-    struct topic_config *c = topics_put_all(t, name, &values, now_ms);
-    if (c == NULL)
-        snprintf(why, 160, "out of memory");
-    return c;
+    return topics_put_all(t, name, &values, now_ms, why);
 }
 
-bool topics_remove(struct topics *t, struct slice name, int64_t now_ms)
+enum mq_err topics_remove(struct topics *t, struct slice name, int64_t now_ms, struct fault *why)
 {
     struct topic_config *c = topics_find(t, name);
     if (c == NULL)
-        return false;
+        return fault_set(why, MQ_ENOTFOUND, 0, "topic %.*s", SLICE_ARG(slice_head(name, 127)));
+    enum mq_err err = note(t, c, false, now_ms, why);
+    if (err != MQ_OK)
+        return err;
     hashmap_remove(&t->map, &c->node);
     log_info("topics", "topic removed topic=%s", c->name);
-    changed(t, c, now_ms);
+    changed(t, c);
     mem_free(c);
-    return true;
+    return MQ_OK;
 }
 
 size_t topics_count(const struct topics *t) { return t->map.n; }
@@ -390,5 +440,7 @@ void topics_touch(struct topics *t, int64_t now_ms)
     data_version_next(&t->version, now_ms);
     config_file_changed(t->file);
 }
+
+struct change_log *topics_changes(struct topics *t) { return config_file_changes(t->file); }
 
 void topics_retry_save(struct topics *t) { config_file_retry(t->file); }

@@ -27,22 +27,24 @@ enum mq_err topics_open(struct config_file *file, const struct topics_setup *set
                         struct topics **out, struct fault *why);
 void topics_close(struct topics *t); /* saves when dirty; NULL allowed */
 struct topic_config *topics_find(const struct topics *t, struct slice name); /* NULL when absent; valid until removed */
-/* Makes or replaces; saves (config_file.h says when it is on the disk); bumps the version; tells the listener. NULL: out of memory. */
+/* Makes or replaces; saves (it is in topics_changes() when this returns, in the file soon); bumps the version; tells the listener.
+ * NULL: nothing has changed, *why says why: out of memory, or the disk refused it. */
 struct topic_config *topics_put(struct topics *t, struct slice name, int32_t read_queues, int32_t write_queues, int32_t perm, int32_t sys_flag, bool order,
-                                int64_t now_ms);
+                                int64_t now_ms, struct fault *why);
 /* The same with all fields of *values but node and name. */
-struct topic_config *topics_put_all(struct topics *t, struct slice name, const struct topic_config *values, int64_t now_ms);
-/* On a send to an unknown topic: inventory g.3. NULL and *why words when default_topic does not allow it. wanted_queues <= 0: the
+struct topic_config *topics_put_all(struct topics *t, struct slice name, const struct topic_config *values, int64_t now_ms, struct fault *why);
+/* On a send to an unknown topic: inventory g.3. NULL: MQ_EREFUSED when default_topic does not allow it, else as topics_put(). wanted_queues <= 0: the
  * sender named no number, Apache's clients' 4 counts. */
 struct topic_config *topics_auto_create(struct topics *t, struct slice name, struct slice default_topic, int32_t wanted_queues, bool unit_mode,
-                                        int64_t now_ms, char why[160]);
-bool topics_remove(struct topics *t, struct slice name, int64_t now_ms); /* false: absent */
+                                        int64_t now_ms, struct fault *why);
+enum mq_err topics_remove(struct topics *t, struct slice name, int64_t now_ms, struct fault *why); /* MQ_ENOTFOUND: absent; as topics_put() */
 bool topics_is_system(const struct topics *t, struct slice name);      /* may not be created or deleted by hand */
 bool topics_is_reserved(struct slice name);                            /* may not be sent to by clients (g.3) */
 void topics_each_system(const struct topics *t, void (*fn)(void *arg, struct slice name), void *arg);
 size_t topics_count(const struct topics *t);
 struct topic_config *topics_next(const struct topics *t, const struct topic_config *after); /* NULL: the first; in no order */
 const struct data_version *topics_version(const struct topics *t);
+struct change_log *topics_changes(struct topics *t);                   /* change_log.h; NULL: it keeps none */
 void topics_touch(struct topics *t, int64_t now_ms);                   /* version only: permission of the broker changed */
 void topics_retry_save(struct topics *t);                              /* after a failed write; by a timer */
 void topics_encode(const struct topics *t, bool pretty, struct buf *out); /* {"dataVersion":{},"topicConfigTable":{}} */

@@ -237,7 +237,7 @@ static void order_topics_take(struct name_server *ns, struct slice body)
             if (order == t->order)
                 continue;
             log_info("register", "order topic by the name server's word topic=%s order=%d", t->name, order);
-            topics_put(r->s.topics, slice_str(t->name), t->read_queues, t->write_queues, t->perm, t->sys_flag, order, loop_now_ms(r->s.loop));
+            topics_put(r->s.topics, slice_str(t->name), t->read_queues, t->write_queues, t->perm, t->sys_flag, order, loop_now_ms(r->s.loop), NULL);
         }
     }
     json_decref(root);

@@ -1,4 +1,4 @@
-/* context.c - what all processors need: the words of a refusal for want of memory, and
+/* context.c - what all processors need: the words of a refusal for want of memory or disk, and
  * the rows that they add up to one table. How many there are is known when the broker starts, for the first time
  * on a developer's desk: too many is our own bug. */
 #include "broker/processor/context.h"
@@ -19,6 +19,12 @@ bool context_short_of_memory(struct broker_context *c, enum budget_level level, 
 bool context_no_room_for_group(struct broker_context *c, struct slice group, struct reply *out)
 {
     return groups_find(c->groups, group) == NULL && context_short_of_memory(c, BUDGET_NO_GROWTH, "a new group is", out);
+}
+
+enum handled context_not_changed(const struct fault *why, struct reply *out)
+{
+    char words[300];
+    return reply_refuse(out, RES_SYSTEM_ERROR, "nothing was changed: %s", fault_text(why, words, sizeof words));
 }
 
 void routes_add(struct route_sink *sink, int32_t code, request_fn *fn, struct broker_context *ctx)

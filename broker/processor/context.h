@@ -13,6 +13,11 @@ struct connections_waiting {
     uint64_t n, times; /* now; since the start */
     int64_t since_ms;  /* monotonic: of the first; INT64_MAX: none */
 };
+enum kept_what { /* what the answer to a change waits for */
+    KEPT_TOPIC_MADE,    /* its change is as safe as flushDiskType asks for, and the name servers know the topics or had their time */
+    KEPT_TOPIC_DELETED, /* its change is as safe as flushDiskType asks for */
+    KEPT_GROUP          /* the same */
+};
 struct broker_context {
     struct broker_config *config;
     struct message_store *store;
@@ -47,8 +52,8 @@ struct broker_context {
     const char *addr;                         /* the same as text */
     void *broker;                             /* for the calls below */
     void (*register_now)(void *broker);       /* topics changed: tell the name servers (coalesced) */
-    /* True: SUCCESS is answered later, when the name servers know all topics or had their time. False: answer now. */
-    bool (*answer_when_known)(void *broker, const struct ticket *to);
+    /* What was changed is answered when it is kept. HANDLED_NOW: it is, or `out` says why not. HANDLED_LATER: the answer comes within seconds. */
+    enum handled (*answer_when_kept)(void *broker, const struct ticket *to, enum kept_what what, struct reply *out);
     void (*config_text)(void *broker, struct buf *out);   /* 26: key=value lines */
     int (*config_set_live)(void *broker, struct slice key, struct slice value, char why[200]); /* 25: a response code */
 };
@@ -67,6 +72,9 @@ bool context_short_of_memory(struct broker_context *c, enum budget_level level, 
 
 /* True: the group does not exist, and memory is too short for a new one; `out` says so. */
 bool context_no_room_for_group(struct broker_context *c, struct slice group, struct reply *out);
+
+/* SYSTEM_ERROR: a topic or a group is as it was, because the disk or the memory did not take the change. */
+enum handled context_not_changed(const struct fault *why, struct reply *out);
 
 /* Each file of this folder adds its rows; broker.c hands them to the server. fn's ctx is the broker_context. */
 struct route_sink {

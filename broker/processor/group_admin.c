@@ -15,6 +15,7 @@ static enum handled put(void *ctx, const struct request *rq, struct reply *out)
     struct group_config want;
     struct slice name;
     char words[160];
+    bool made = false;
     if (!admin_master_only(c, out))
         return HANDLED_NOW;
     json_t *root = json_parse(rq->cmd->body, &why);
@@ -22,10 +23,10 @@ static enum handled put(void *ctx, const struct request *rq, struct reply *out)
         return reply_refuse(out, RES_SYSTEM_ERROR, "body: %s", why.what);
     if (!groups_from_json(root, &name, &want, words))
         reply_refuse(out, RES_SYSTEM_ERROR, "body: %s", words);
-    else if (admin_group_name(name, out) && !context_no_room_for_group(c, name, out) && groups_put(c->groups, &want, name, rq->now_ms) == NULL)
-        reply_refuse(out, RES_SYSTEM_ERROR, "out of memory");
+    else if (admin_group_name(name, out) && !context_no_room_for_group(c, name, out) && !(made = groups_put(c->groups, &want, name, rq->now_ms, &why) != NULL))
+        context_not_changed(&why, out);
     json_decref(root);
-    return HANDLED_NOW;
+    return made ? c->answer_when_kept(c->broker, &rq->ticket, KEPT_GROUP, out) : HANDLED_NOW;
 }
 
 static enum handled delete(void *ctx, const struct request *rq, struct reply *out)
@@ -38,11 +39,14 @@ static enum handled delete(void *ctx, const struct request *rq, struct reply *ou
         return admin_bad_field(&f, out);
     if (!admin_master_only(c, out))
         return HANDLED_NOW;
-    groups_remove(c->groups, group, rq->now_ms);
+    struct fault why = {0};
+    enum mq_err err = groups_remove(c->groups, group, rq->now_ms, &why);
+    if (err != MQ_OK && err != MQ_ENOTFOUND)
+        return context_not_changed(&why, out);
     if (with_offsets)
         offsets_remove_group(c->offsets, group);
     stats_remove_group(c->stats, group);
-    return HANDLED_NOW;
+    return c->answer_when_kept(c->broker, &rq->ticket, KEPT_GROUP, out);
 }
 
 /* ---- topics of a group ---- */

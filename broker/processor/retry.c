@@ -27,13 +27,16 @@ static const struct topic_config *have(struct broker_context *c, const char *pre
 {
     char name[MESSAGE_TOPIC_MAX + 1];
     int n = snprintf(name, sizeof name, "%s%.*s", prefix, SLICE_ARG(group));
+    struct fault why = {0};
     bool fits = n < (int)sizeof name;
     const struct topic_config *t = fits ? topics_find(c->topics, slice_str(name)) : NULL;
     if (t == NULL && context_short_of_memory(c, BUDGET_NO_GROWTH, "a new topic is", out))
         return NULL;
     if (t == NULL && fits)
-        t = topics_put(c->topics, slice_str(name), queues, queues, PERM_READ | PERM_WRITE, sys_flag, false, now_ms);
-    if (t == NULL)
+        t = topics_put(c->topics, slice_str(name), queues, queues, PERM_READ | PERM_WRITE, sys_flag, false, now_ms, &why);
+    if (t == NULL && why.err != MQ_OK)
+        context_not_changed(&why, out);
+    else if (t == NULL)
         reply_refuse(out, RES_SYSTEM_ERROR, "topic[%s%.*s] not exist", prefix, SLICE_ARG(slice_head(group, GROUP_NAME_MAX)));
     return t;
 }

@@ -141,15 +141,17 @@ static struct topic_config *topic_create(struct sending *s, struct reply *out)
     struct broker_context *c = s->c;
     const struct send_header *h = &s->h;
     bool retry = slice_starts(h->topic, RETRY_PREFIX);
-    char why[160] = "";
+    struct fault why = {0};
     if (context_short_of_memory(c, BUDGET_NO_GROWTH, "a new topic is", out))
         return NULL;
     int32_t wanted = h->default_queues > 0 ? h->default_queues : c->config->default_topic_queue_nums;
-    struct topic_config *t = topics_auto_create(c->topics, h->topic, h->default_topic, wanted, h->unit_mode, s->rq->now_ms, why);
-    if (t == NULL && retry)
-        t = topics_put(c->topics, h->topic, 1, 1, PERM_READ | PERM_WRITE, h->unit_mode ? 2 : 0, false, s->rq->now_ms);
-    if (t == NULL)
-        reply_refuse(out, RES_TOPIC_NOT_EXIST, "topic[%.*s] not exist, apply first please! %s", SLICE_ARG(h->topic), why);
+    struct topic_config *t = topics_auto_create(c->topics, h->topic, h->default_topic, wanted, h->unit_mode, s->rq->now_ms, &why);
+    if (t == NULL && retry && why.err == MQ_EREFUSED)
+        t = topics_put(c->topics, h->topic, 1, 1, PERM_READ | PERM_WRITE, h->unit_mode ? 2 : 0, false, s->rq->now_ms, &why);
+    if (t == NULL && why.err != MQ_EREFUSED)
+        context_not_changed(&why, out);
+    else if (t == NULL)
+        reply_refuse(out, RES_TOPIC_NOT_EXIST, "topic[%.*s] not exist, apply first please! %s", SLICE_ARG(h->topic), why.what);
     else
         log_info("send", "topic created topic=%s queues=%d producer=%s", t->name, t->write_queues, s->rq->peer->addr);
     return t;

@@ -44,9 +44,10 @@ static enum handled create(void *ctx, const struct request *rq, struct reply *ou
     if (old == NULL && context_short_of_memory(c, BUDGET_NO_GROWTH, "a new topic is", out))
         return HANDLED_NOW;
     want.order = old && old->order; /* the name servers' KV configuration decides it */
-    if (topics_put_all(c->topics, topic, &want, rq->now_ms) == NULL)
-        return reply_refuse(out, RES_SYSTEM_ERROR, "out of memory");
-    return c->answer_when_known && c->answer_when_known(c->broker, &rq->ticket) ? HANDLED_LATER : HANDLED_NOW;
+    struct fault why = {0};
+    if (topics_put_all(c->topics, topic, &want, rq->now_ms, &why) == NULL)
+        return context_not_changed(&why, out);
+    return c->answer_when_kept(c->broker, &rq->ticket, KEPT_TOPIC_MADE, out);
 }
 
 static enum handled delete(void *ctx, const struct request *rq, struct reply *out)
@@ -56,11 +57,14 @@ static enum handled delete(void *ctx, const struct request *rq, struct reply *ou
     command_ext(rq->cmd, "topic", &topic);
     if (!may_change(c, topic, out))
         return HANDLED_NOW;
-    topics_remove(c->topics, topic, rq->now_ms);
+    struct fault why = {0};
+    enum mq_err err = topics_remove(c->topics, topic, rq->now_ms, &why);
+    if (err != MQ_OK && err != MQ_ENOTFOUND)
+        return context_not_changed(&why, out);
     message_store_delete_topic(c->store, topic);
     offsets_remove_topic(c->offsets, topic);
     stats_remove_topic(c->stats, topic);
-    return HANDLED_NOW;
+    return c->answer_when_kept(c->broker, &rq->ticket, KEPT_TOPIC_DELETED, out);
 }
 
 /* Queues of topics that nobody knows any more: left behind by a deletion while this broker was down. */

@@ -32,7 +32,7 @@ enum put_status transactions_put(struct transactions *t, const struct message *m
 void transactions_have_topic(struct transactions *t, const char *name, int64_t now_ms)
 {
     if (topics_find(t->s.topics, slice_str(name)) == NULL)
-        topics_put(t->s.topics, slice_str(name), 1, 1, PERM_READ | PERM_WRITE, 0, false, now_ms);
+        topics_put(t->s.topics, slice_str(name), 1, 1, PERM_READ | PERM_WRITE, 0, false, now_ms, NULL);
 }
 
 /* ---- begin ---- */

@@ -135,6 +135,12 @@ static struct config_file *file(const char *path)
     return f;
 }
 
+static enum handled kept_at_once(void *broker, const struct ticket *to, enum kept_what what, struct reply *out)
+{
+    (void)broker, (void)to, (void)what, (void)out;
+    return HANDLED_NOW;
+}
+
 static void start(void)
 {
     const struct store_config store = {.commit_log_dir = "commitlog", .commit_log_file_size = 16384, .consume_queue_file_size = 400,
@@ -162,7 +168,7 @@ static void start(void)
     fake_disk_writeback(r.disk, 0);
     fake_disk_room(r.disk, 60ull << 30, 100ull << 30);
     sim_exec_init(&r.exec, 1);
-    r.c = (struct broker_context){.config = &r.config, .outbox = &outbox, .boot_ms = r.now_ms, .now_ms = now_ms, .mono_ms = mono_ms,
+    r.c = (struct broker_context){.config = &r.config, .outbox = &outbox, .boot_ms = r.now_ms, .now_ms = now_ms, .mono_ms = mono_ms, .answer_when_kept = kept_at_once,
                                   .waiting = waiting, .unflushed_max = 8192,
                                   .memory_bytes = 4096, .random = 88172645463325252u, .addr = "127.0.0.1:10911", .broker = &r,
                                   .register_now = register_now, .config_text = config_text, .config_set_live = config_set_live};

@@ -1,6 +1,6 @@
 #!/bin/sh
 # durability.sh - nothing that was acknowledged is lost: not by kill -9 in the middle of sends (KILLS=3 times, each at another moment), not
-# when the disk's sync fails.
+# when the disk's sync fails. The same of topics and groups.
 . "$(dirname "$0")/lib.inc"
 KILLS=${KILLS:-3}
 
@@ -30,6 +30,43 @@ for kind in ASYNC_FLUSH SYNC_FLUSH; do
     stop $pid
 done
 
+# ---- tables: killed right after an answer; ROUNDS topics made, changed, deleted, and groups ----
+ROUNDS=${ROUNDS:-10}
+ask() { raw "$addr" call "$@" > "$work/asked" 2>&1; } # fails when refused
+make_topic() { ask 17 "topic=$1" readQueueNums=3 "writeQueueNums=$2" "perm=${3:-6}" topicFilterType=SINGLE_TAG; }
+has_topic() { raw "$addr" call 351 "topic=$1" 2>&1 | grep -q "\"perm\":${3:-6},.*\"writeQueueNums\":$2[,}]"; }
+for kind in ASYNC_FLUSH SYNC_FLUSH; do
+    broker "tables-$kind" "flushDiskType=$kind" namesrvAddr=
+    round=0 kept=0
+    while [ $round -lt "$ROUNDS" ]; do
+        round=$((round + 1)) before=$((round - 1))
+        make_topic "made$round" 7 && make_topic "made$round" $round 4 && ask 200 -b "{\"groupName\":\"group$round\",\"retryMaxTimes\":$round}" &&
+            { [ $round = 1 ] || { ask 215 "topic=made$before" && ask 207 "groupName=group$before"; }; } &&
+            raw "$addr" send "sent$round" 1 x > "$work/sent" 2>&1 && make_topic "last$round" $round && answered=yes || answered=no
+        kill -KILL $pid
+        wait $pid 2>/dev/null
+        broker "tables-$kind"
+        raw "$addr" call 201 > "$work/groups" 2>&1
+        [ $answered = yes ] && has_topic "made$round" $round 4 && has_topic "last$round" $round && has_topic "sent$round" '[0-9]*' &&
+            grep -q "\"groupName\":\"group$round\"[^}]*\"retryMaxTimes\":$round[,}]" "$work/groups" && ! grep -q "\"group$before\"" "$work/groups" &&
+            ! has_topic "made$before" '[0-9]*' '[0-9]*' && kept=$((kept + 1))
+    done
+    check "$kind: topics and groups that were made, changed and deleted are so after kill -9, $ROUNDS times ($kept)" [ $kept = "$ROUNDS" ]
+    stop $pid
+    check "$kind: after a clean stop the tables' files have all of it" sh -c "grep -q 'last$ROUNDS\"' '$work/tables-$kind/config/topics.json' &&
+        grep -q 'group$ROUNDS\"' '$work/tables-$kind/config/subscriptionGroup.json' && ! ls '$work/tables-$kind/config' | grep -q changes"
+done
+
+# ---- a change that cannot be written: a folder is in its way ----
+broker blocked namesrvAddr=
+mkdir -p "$work/blocked/config/topics.json.changes1"
+make_topic stuck 1
+check "a topic that the disk does not take is refused in words" grep -q '^code 1 .*nothing was changed.*topics.json.changes1' "$work/asked"
+check "and is not there" sh -c "! '$OUT/tests/mqraw' '$addr' call 351 topic=stuck | grep -q topicName"
+rmdir "$work/blocked/config/topics.json.changes1"
+check "afterwards it is made as usual" make_topic stuck 1
+stop $pid
+
 # ---- a sync that fails ----
 if strace -V >/dev/null 2>&1 && strace -qq -o /dev/null true 2>/dev/null; then
     broker failing flushDiskType=SYNC_FLUSH
@@ -39,6 +76,8 @@ if strace -V >/dev/null 2>&1 && strace -qq -o /dev/null true 2>/dev/null; then
     tracer=$!
     pids="$pids $tracer"
     within 10 sh -c "grep -q 'TracerPid:[^0-9]*$tracer' /proc/$pid/status" || echo "strace did not attach"
+    make_topic unsynced 1
+    check "a failed sync: a topic's creation is told so in words" grep -q '^code 1 .*not safe on the disk: sync config/topics.json.changes' "$work/asked"
     raw "$addr" send t 20 bad 4 > "$work/bad" 2>&1
     wait $pid; status=$?
     kill -TERM $tracer 2>/dev/null; wait $tracer 2>/dev/null

@@ -63,6 +63,8 @@ senders="$sender $!"
 for s in $senders; do wait "$s"; done
 check "what was taken and is not on the disk in time: FLUSH_DISK_TIMEOUT" grep -q '^no 10 ' "$work/sent.x"
 check "what was not taken within 2 s: SYSTEM_BUSY, in words" grep -q '^no 2 .TIMEOUT_CLEAN_QUEUE.broker busy' "$work/sent.y"
+raw "$addr" call 17 topic=slow readQueueNums=1 writeQueueNums=1 perm=6 > "$work/slow" 2>&1
+check "a topic that is not synced within 3 s: an error in words" grep -q '^code 1 .*not safe on the disk yet' "$work/slow"
 let_go
 check "afterwards all is well" sh -c "'$OUT/tests/mqraw' '$addr' send t 4 z | grep -c '^ok' | grep -qx 4"
 

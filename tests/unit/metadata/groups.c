@@ -88,7 +88,7 @@ Test(groups, removing_saves)
 {
     cr_assert(open_groups(true, NULL) == MQ_OK);
     cr_assert(groups_find_or_create(g, SLICE_LIT("mine"), 2000) != NULL);
-    cr_assert(groups_remove(g, SLICE_LIT("mine"), 3000) && !groups_remove(g, SLICE_LIT("mine"), 3000));
+    cr_assert(groups_remove(g, SLICE_LIT("mine"), 3000, NULL) == MQ_OK && groups_remove(g, SLICE_LIT("mine"), 3000, NULL) == MQ_ENOTFOUND);
     works_all();
     cr_assert(strstr(disk_text("config/subscriptionGroup.json"), "mine") == NULL);
     cr_assert(strstr(disk_text("config/subscriptionGroup.json"), "TOOLS_CONSUMER") != NULL);

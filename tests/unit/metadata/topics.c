@@ -80,9 +80,9 @@ Test(topics, settings_that_changed_win_over_the_file)
     setup.auto_create = false;
     cr_assert(open_topics(NULL) == MQ_OK);
     expect("TBW102", 8, 6);
-    char why[160];
-    cr_assert(topics_auto_create(t, SLICE_LIT("x"), SLICE_LIT("TBW102"), 4, false, 2000, why) == NULL);
-    cr_assert(strstr(why, "TBW102") != NULL, "%s", why);
+    struct fault why = {0};
+    cr_assert(topics_auto_create(t, SLICE_LIT("x"), SLICE_LIT("TBW102"), 4, false, 2000, &why) == NULL);
+    cr_assert(strstr(why.what, "TBW102") != NULL && why.err == MQ_EREFUSED, "%s", why.what);
     cr_assert(topics_find(t, SLICE_LIT("T"))->read_queues == 3 && topics_find(t, SLICE_LIT("T"))->perm == 4);
     cr_assert(topics_version(t)->counter == 6, "name servers must learn of it");
 }
@@ -140,31 +140,31 @@ Test(topics, a_file_and_backup_that_make_no_sense_refuse_the_start)
 Test(topics, a_change_bumps_the_version_saves_and_tells)
 {
     cr_assert(open_topics(NULL) == MQ_OK);
-    struct topic_config *c = topics_put(t, SLICE_LIT("T"), 4, 4, 6, 0, false, 2000);
+    struct topic_config *c = topics_put(t, SLICE_LIT("T"), 4, 4, 6, 0, false, 2000, NULL);
     cr_assert(c && told_n == 1 && told_found && strcmp(told, "T") == 0);
     cr_assert(topics_version(t)->counter == 1 && topics_version(t)->timestamp_ms == 2000);
-    cr_assert(topics_put(t, SLICE_LIT("T"), 8, 8, 2, 0, true, 3000) == c, "changed in place");
+    cr_assert(topics_put(t, SLICE_LIT("T"), 8, 8, 2, 0, true, 3000, NULL) == c, "changed in place");
     works_all();
     cr_assert(strstr(disk_text("config/topics.json"), "\"counter\":2"));
-    cr_assert(topics_remove(t, SLICE_LIT("T"), 4000) && !told_found && told_n == 3);
-    cr_assert(!topics_remove(t, SLICE_LIT("T"), 4000) && topics_version(t)->counter == 3);
+    cr_assert(topics_remove(t, SLICE_LIT("T"), 4000, NULL) == MQ_OK && !told_found && told_n == 3);
+    cr_assert(topics_remove(t, SLICE_LIT("T"), 4000, NULL) == MQ_ENOTFOUND && topics_version(t)->counter == 3);
     works_all();
     cr_assert(strstr(disk_text("config/topics.json"), "\"T\":") == NULL);
 }
 
 Test(topics, automatic_topics_take_the_smaller_number_of_queues)
 {
-    char why[160];
+    struct fault why = {0};
     cr_assert(open_topics(NULL) == MQ_OK);
-    topics_auto_create(t, SLICE_LIT("few"), SLICE_LIT("TBW102"), 4, false, 2000, why);
-    topics_auto_create(t, SLICE_LIT("many"), SLICE_LIT("TBW102"), 64, true, 2000, why);
-    topics_auto_create(t, SLICE_LIT("none"), SLICE_LIT("TBW102"), 0, false, 2000, why);
+    topics_auto_create(t, SLICE_LIT("few"), SLICE_LIT("TBW102"), 4, false, 2000, &why);
+    topics_auto_create(t, SLICE_LIT("many"), SLICE_LIT("TBW102"), 64, true, 2000, &why);
+    topics_auto_create(t, SLICE_LIT("none"), SLICE_LIT("TBW102"), 0, false, 2000, &why);
     expect("few", 4, 6);
     expect("many", 8, 6);
     expect("none", 4, 6);
     cr_assert(topics_find(t, SLICE_LIT("many"))->sys_flag == 1 && topics_find(t, SLICE_LIT("few"))->sys_flag == 0);
-    cr_assert(topics_auto_create(t, SLICE_LIT("x"), SLICE_LIT("nope"), 4, false, 2000, why) == NULL && strstr(why, "nope"));
-    cr_assert(topics_auto_create(t, SLICE_LIT("x"), SLICE_LIT("few"), 4, false, 2000, why) == NULL, "no inherit bit");
+    cr_assert(topics_auto_create(t, SLICE_LIT("x"), SLICE_LIT("nope"), 4, false, 2000, &why) == NULL && strstr(why.what, "nope"));
+    cr_assert(topics_auto_create(t, SLICE_LIT("x"), SLICE_LIT("few"), 4, false, 2000, &why) == NULL, "no inherit bit");
 }
 
 Test(topics, system_and_reserved_names_are_known)
@@ -183,7 +183,7 @@ Test(topics, a_thousand_new_topics_cost_a_few_writes)
     char name[16];
     for (int i = 0; i < 1000; i++) {
         snprintf(name, sizeof name, "T%d", i);
-        cr_assert(topics_put(t, slice_str(name), 8, 8, 6, 0, false, 2000));
+        cr_assert(topics_put(t, slice_str(name), 8, 8, 6, 0, false, 2000, NULL));
         if (i % 100 == 99)
             works_step();
     }

@@ -160,7 +160,7 @@ static void registered(void)
     run(20);
     cr_assert(registrar_known_at(r) == 2);
 }
-static void put(const char *name) { cr_assert(topics_put(t, slice_str(name), 4, 4, 6, 0, false, 2000) != NULL); }
+static void put(const char *name) { cr_assert(topics_put(t, slice_str(name), 4, 4, 6, 0, false, 2000, NULL) != NULL); }
 
 static int n_current;
 static void on_current(void *arg)
@@ -218,7 +218,7 @@ Test(registrar, a_removed_topic_makes_a_registration_that_does_not_name_it)
     put("one");
     cr_assert(wait_for(&ns[0].n, 2, 3000));
     run(20);
-    cr_assert(topics_remove(t, SLICE_LIT("one"), 3000));
+    cr_assert(topics_remove(t, SLICE_LIT("one"), 3000, NULL) == MQ_OK);
     cr_assert(wait_for(&ns[0].n, 3, 3000));
     cr_assert(strstr(ns[0].seen[2].names, "one,") == NULL);
 }

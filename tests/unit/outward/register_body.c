@@ -60,7 +60,7 @@ Test(broker_register_body, its_bytes_are_fastjsons)
     const char *const one[] = {"T", NULL};
     char want[500];
     struct buf n = names(one);
-    cr_assert(topics_put(t, SLICE_LIT("T"), 4, 5, 6, 1, true, 1795531002000) != NULL);
+    cr_assert(topics_put(t, SLICE_LIT("T"), 4, 5, 6, 1, true, 1795531002000, NULL) != NULL);
     const struct data_version *v = topics_version(t);
     snprintf(want, sizeof want,
              "{\"filterServerList\":[],\"topicConfigSerializeWrapper\":{\"dataVersion\":{\"counter\":%lld,\"timestamp\":1795531002000},"
@@ -108,7 +108,7 @@ Test(broker_register_body, a_broker_that_may_not_read_or_write_says_so_of_every_
 {
     cr_assert(perm_in_body("TBW102", 6) == 7 && perm_in_body("BenchmarkTest", 7) == 6);
     cr_assert(perm_in_body("TBW102", 4) == 4 && perm_in_body("TBW102", 2) == 2 && perm_in_body("TBW102", 0) == 0);
-    cr_assert(topics_put(t, SLICE_LIT("readonly"), 4, 4, 4, 0, false, 1) != NULL);
+    cr_assert(topics_put(t, SLICE_LIT("readonly"), 4, 4, 4, 0, false, 1, NULL) != NULL);
     cr_assert(perm_in_body("readonly", 6) == 4 && perm_in_body("readonly", 2) == 2); /* 4.x replaces, it does not combine */
 }
 

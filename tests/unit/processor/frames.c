@@ -48,7 +48,7 @@ static void prepare(const struct command *rq)
     if (rq->code == REQ_UPDATE_AND_CREATE_TOPIC || rq->code == REQ_DELETE_TOPIC_IN_BROKER || rq->code == REQ_GET_TOPIC_CONFIG)
         return;
     if ((command_ext(rq, "topic", &topic) || command_ext(rq, "b", &topic)) && name_valid(topic, 127) && !topics_find(k.c.topics, topic))
-        cr_assert(topics_put(k.c.topics, topic, 8, 8, 6, 0, false, k.now_ms));
+        cr_assert(topics_put(k.c.topics, topic, 8, 8, 6, 0, false, k.now_ms, NULL));
 }
 
 static void same_fields(const struct command *want, const struct answer *got, const char *where)

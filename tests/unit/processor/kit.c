@@ -119,11 +119,25 @@ static void locks_changed(void *ctx) { (void)ctx, config_file_changed(k.locks_fi
 static void locks_text(void *ctx, struct buf *out) { (void)ctx, queue_locks_encode(k.c.locks, out); }
 static void locks_written(void *ctx, bool good) { (void)ctx, queue_locks_saved(k.c.locks, good); }
 static void register_now(void *broker) { (void)broker, k.registered++; }
-static bool answer_when_known(void *broker, const struct ticket *to)
+static void on_synced(void *arg, enum mq_err err, const struct fault *why)
 {
-    (void)broker;
-    k.kept = *to;
-    return k.keep_answer;
+    struct reply out = {0};
+    if (err != MQ_OK)
+        reply_refuse(&out, RES_SYSTEM_ERROR, "%s", why->what);
+    keep_answer(&k.unsynced[(size_t)(uintptr_t)arg].to, encode, &out);
+    reply_free(&out);
+}
+static enum handled answer_when_kept(void *broker, const struct ticket *to, enum kept_what what, struct reply *out)
+{
+    size_t i = k.n_unsynced;
+    (void)broker, (void)out;
+    cr_assert(i < KIT_ANSWERS);
+    k.unsynced[i].to = *to;
+    k.kept = what;
+    struct change_log *changes = what == KEPT_GROUP ? groups_changes(k.c.groups) : topics_changes(k.c.topics);
+    enum mq_err err = change_log_when_synced(changes, &k.unsynced[i].wait, on_synced, (void *)(uintptr_t)i);
+    k.n_unsynced += err == MQ_EAGAIN;
+    return err == MQ_EAGAIN ? HANDLED_LATER : HANDLED_NOW;
 }
 static void config_text(void *broker, struct buf *out) { (void)broker, broker_config_text(&k.config, false, out); }
 static int config_set_live(void *broker, struct slice key, struct slice value, char why[200])
@@ -156,10 +170,12 @@ static void settings_load(const char *settings)
             cr_assert(conf_load_text(broker_config_table(), &k.config, "settings", slice_str(all[i]), NULL, NULL, &why) == MQ_OK, "%s", why.what);
 }
 
-static struct config_file *table_file(const char *path)
+static struct config_file *table_file(const char *path, bool keep_changes)
 {
     struct config_file *f = NULL;
     cr_assert(config_file_new(fake_disk_io(k.disk), &k.exec.store, path, &f) == MQ_OK);
+    if (keep_changes)
+        cr_assert(config_file_keep_changes(f, k.config.flush_disk == FLUSH_DISK_SYNC) == MQ_OK);
     return f;
 }
 
@@ -185,16 +201,16 @@ static void tables_open(void)
                                        .default_queues = k.config.default_topic_queue_nums};
     const struct topics_listener listener = {.changed = topic_changed};
     struct fault why = {0};
-    cr_assert(topics_open(table_file("config/topics.json"), &setup, &listener, k.now_ms, &k.c.topics, &why) == MQ_OK, "%s", why.what);
-    cr_assert(groups_open(table_file("config/subscriptionGroup.json"), k.config.auto_create_group, k.now_ms, &k.c.groups, &why) == MQ_OK);
-    cr_assert(offsets_open(table_file("config/consumerOffset.json"), &k.c.offsets, &why) == MQ_OK);
+    cr_assert(topics_open(table_file("config/topics.json", true), &setup, &listener, k.now_ms, &k.c.topics, &why) == MQ_OK, "%s", why.what);
+    cr_assert(groups_open(table_file("config/subscriptionGroup.json", true), k.config.auto_create_group, k.now_ms, &k.c.groups, &why) == MQ_OK);
+    cr_assert(offsets_open(table_file("config/consumerOffset.json", false), &k.c.offsets, &why) == MQ_OK);
     const struct queue_locks_setup locks = {.live_ms = k.config.lock_live_ms, .outbox = &outbox, .here = is_here, .changed = locks_changed};
     cr_assert(queue_locks_new(&locks, &k.c.locks) == MQ_OK);
-    k.locks_file = table_file("config/queueLocks.json");
+    k.locks_file = table_file("config/queueLocks.json", false);
     config_file_source(k.locks_file, locks_text, NULL);
     config_file_tell(k.locks_file, locks_written, NULL);
     const struct schedule_setup delays = {.store = k.c.store, .delay_ms = k.config.delay_level_ms, .n_levels = k.config.n_delay_levels, .running = true};
-    cr_assert(schedule_open(table_file("config/delayOffset.json"), &delays, &k.c.schedule, &why) == MQ_OK);
+    cr_assert(schedule_open(table_file("config/delayOffset.json", false), &delays, &k.c.schedule, &why) == MQ_OK);
 }
 
 static void waiters_open(void)
@@ -249,7 +265,7 @@ void kit_start_with(const char *settings)
     k.c = (struct broker_context){.config = &k.config, .outbox = &outbox, .boot_ms = k.now_ms, .boot_mono_ms = k.mono_ms, .now_ms = now_ms, .mono_ms = mono_ms,
                                   .waiting = waiting, .unflushed_max = 256 << 20,
                                   .memory_bytes = 8ull << 30, .random = 88172645463325252u, .addr = "127.0.0.1:10911", .broker = &k,
-                                  .register_now = register_now, .answer_when_known = answer_when_known, .config_text = config_text,
+                                  .register_now = register_now, .answer_when_kept = answer_when_kept, .config_text = config_text,
                                   .config_set_live = config_set_live,
                                   .store_host = {.ip = {127, 0, 0, 1}, .port = 10911}};
     parts_open();
@@ -530,5 +546,5 @@ size_t kit_records(const struct answer *a, struct message *out, size_t max)
 
 void kit_topic(const char *topic, int queues, int perm)
 {
-    cr_assert(topics_put(k.c.topics, slice_str(topic), queues, queues, perm, 0, false, k.now_ms) != NULL);
+    cr_assert(topics_put(k.c.topics, slice_str(topic), queues, queues, perm, 0, false, k.now_ms, NULL) != NULL);
 }

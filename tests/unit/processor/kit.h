@@ -65,8 +65,12 @@ struct kit {
     uint64_t conn_id;
     enum serialize serialize;
     unsigned registered; /* times that topics were to be told to name servers */
-    bool keep_answer;    /* answer_when_known() says that it will answer */
-    struct ticket kept;
+    struct {
+        struct ticket to;
+        struct change_wait wait;
+    } unsynced[KIT_ANSWERS]; /* answers that wait for a sync of changes: works of a turn end it */
+    size_t n_unsynced;
+    enum kept_what kept;          /* what the last change's answer waits for */
 };
 extern struct kit k;
 

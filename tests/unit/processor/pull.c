@@ -362,7 +362,7 @@ Test(pull, who_waits_hears_that_the_topic_went)
 {
     kit_topic("T", 1, 6);
     struct answer *a = PULL_PARKED(), *b = PULL_PARKED("queueOffset", "0");
-    cr_assert(topics_remove(k.c.topics, SLICE_LIT("T"), k.now_ms));
+    cr_assert(topics_remove(k.c.topics, SLICE_LIT("T"), k.now_ms, NULL) == MQ_OK);
     kit_turn();
     cr_assert(a->came && b->came);
     EXPECT_CODE(a, RES_TOPIC_NOT_EXIST);

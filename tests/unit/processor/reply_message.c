@@ -137,6 +137,7 @@ Test(reply_message, what_cannot_be_a_reply_is_refused)
 Test(reply_message, a_full_disk_keeps_nothing_and_delivers)
 {
     producer();
+    kit_topic("T", 1, 6);
     fake_disk_fail(k.disk, FAKE_PWRITE, 1, -28, true);
     const struct answer *lost = kit_put("T", 0, "x", NULL);
     cr_expect(lost->code != RES_SUCCESS, "the store has failed");

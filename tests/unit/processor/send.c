@@ -222,7 +222,7 @@ Test(send, nothing_is_made_when_auto_creation_is_off)
 /* ---- queues and permissions ---- */
 Test(send, a_queue_counts_to_the_larger_of_both_numbers)
 {
-    cr_assert(topics_put(k.c.topics, SLICE_LIT("T"), 4, 2, 6, 0, false, k.now_ms));
+    cr_assert(topics_put(k.c.topics, SLICE_LIT("T"), 4, 2, 6, 0, false, k.now_ms, NULL));
     EXPECT_CODE(SEND("queueId", "3"), RES_SUCCESS);
     expect_refused(SEND("queueId", "4"), RES_SYSTEM_ERROR, "request queueId[4] is illegal");
     cr_expect_eq(max_of("T", 3), 1);
@@ -230,14 +230,14 @@ Test(send, a_queue_counts_to_the_larger_of_both_numbers)
 
 Test(send, a_negative_queue_is_any_that_may_be_written)
 {
-    cr_assert(topics_put(k.c.topics, SLICE_LIT("T"), 8, 3, 6, 0, false, k.now_ms));
+    cr_assert(topics_put(k.c.topics, SLICE_LIT("T"), 8, 3, 6, 0, false, k.now_ms, NULL));
     for (int i = 0; i < 60; i++) {
         const struct answer *a = SEND("queueId", i % 2 ? "-1" : "-2147483648");
         ASSERT_CODE(a, RES_SUCCESS);
         cr_assert(ext_i64(a, "queueId") >= 0 && ext_i64(a, "queueId") < 3);
     }
     cr_expect(max_of("T", 0) > 0 && max_of("T", 1) > 0 && max_of("T", 2) > 0 && max_of("T", 0) + max_of("T", 1) + max_of("T", 2) == 60);
-    cr_assert(topics_put(k.c.topics, SLICE_LIT("T"), 8, 0, 6, 0, false, k.now_ms));
+    cr_assert(topics_put(k.c.topics, SLICE_LIT("T"), 8, 0, 6, 0, false, k.now_ms, NULL));
     expect_refused(SEND("queueId", "-1"), RES_SYSTEM_ERROR, "request queueId[-1] is illegal");
 }
 
@@ -251,7 +251,7 @@ Test(send, a_broker_without_write_permission_refuses_only_ordered_topics)
 {
     k.config.broker_permission = PERM_READ;
     EXPECT_CODE(SEND(), RES_SUCCESS);
-    cr_assert(topics_put(k.c.topics, SLICE_LIT("ordered"), 1, 1, 6, 0, true, k.now_ms));
+    cr_assert(topics_put(k.c.topics, SLICE_LIT("ordered"), 1, 1, 6, 0, true, k.now_ms, NULL));
     expect_refused(SEND("topic", "ordered"), RES_NO_PERMISSION, "the broker[127.0.0.1] sending message is forbidden");
 }
 
@@ -633,7 +633,7 @@ Test(send, a_waiting_send_that_is_refused_after_all_has_every_field)
     fill_log();
     struct answer *a = send_large("later");
     k.config.auto_create_topic = false;
-    cr_assert(topics_remove(k.c.topics, SLICE_LIT("TBW102"), k.now_ms));
+    cr_assert(topics_remove(k.c.topics, SLICE_LIT("TBW102"), k.now_ms, NULL) == MQ_OK);
     kit_turn();
     cr_assert(a->came);
     expect_refused(a, RES_TOPIC_NOT_EXIST, "topic[later] not exist");

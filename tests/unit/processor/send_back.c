@@ -237,6 +237,7 @@ Test(send_back, no_answer_before_the_copy_is_written_or_with_sync_flush_on_the_m
 Test(send_back, a_copy_that_could_not_be_written_is_refused)
 {
     int64_t at = put("T", NULL);
+    kit_topic("%RETRY%g", 1, PERM_READ | PERM_WRITE); /* else making it fails first */
     fake_disk_fail(k.disk, FAKE_PWRITE, 1, -EIO, true);
     const struct answer *a = BACK(at);
     EXPECT_CODE(a, RES_SERVICE_NOT_AVAILABLE);

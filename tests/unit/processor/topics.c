@@ -1,4 +1,5 @@
 /* topics.c - topics are made, changed, deleted and looked at: 17 21 202 215 300 305 316 351. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,16 +28,108 @@ Test(topic_admin, a_topic_is_made_and_changed)
     cr_expect(topics_version(k.c.topics)->counter == version + 2 && k.registered == told + 2);
 }
 
-Test(topic_admin, the_answer_may_wait_until_name_servers_know)
+static bool in_file(const char *path, const char *name) /* as programs see it */
 {
-    k.keep_answer = true;
-    struct answer *a = kit_send(REQ_UPDATE_AND_CREATE_TOPIC, 0, (struct slice){0},
-                                (const char *const[]){"topic", "T", "readQueueNums", "1", "writeQueueNums", "1", "perm", "6", NULL});
-    cr_expect(!a->came && topic("T"));
-    struct reply out = {0};
-    k.c.outbox->finish(k.c.outbox->ctx, &k.kept, &out);
+    uint64_t n = 0;
+    const uint8_t *p = fake_disk_bytes(k.disk, path, &n);
+    return p && memmem(p, n, name, strlen(name)) != NULL;
+}
+static bool in_changes(const char *table, const char *name)
+{
+    char a[64], b[64];
+    snprintf(a, sizeof a, "config/%s.changes1", table);
+    snprintf(b, sizeof b, "config/%s.changes2", table);
+    return in_file(a, name) || in_file(b, name);
+}
+static struct answer *ask_without_turn(int32_t code, const char *topic_name)
+{
+    return kit_send(code, 0, (struct slice){0}, (const char *const[]){"topic", topic_name, "readQueueNums", "1", "writeQueueNums", "1", "perm", "6", NULL});
+}
+
+Test(topic_admin, a_change_is_written_before_its_answer_and_in_the_table_a_little_later)
+{
+    struct answer *a = ask_without_turn(REQ_UPDATE_AND_CREATE_TOPIC, "kept_t");
+    cr_expect(a->came && a->code == RES_SUCCESS && in_changes("topics.json", "kept_t") && !in_file("config/topics.json", "kept_t"));
+    cr_expect_eq(k.kept, KEPT_TOPIC_MADE);
+    kit_turn();
+    cr_expect(in_file("config/topics.json", "kept_t") && !in_changes("topics.json", "kept_t"));
+    a = ask_without_turn(REQ_DELETE_TOPIC_IN_BROKER, "kept_t");
+    cr_expect(a->came && in_changes("topics.json", "{\"remove\":\"kept_t\"}") && k.kept == KEPT_TOPIC_DELETED);
+    a = kit_send(REQ_UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, 0, SLICE_LIT("{\"groupName\":\"kept_g\"}"), NULL);
+    cr_expect(a->came && in_changes("subscriptionGroup.json", "kept_g") && k.kept == KEPT_GROUP);
+    a = kit_send(REQ_DELETE_SUBSCRIPTIONGROUP, 0, (struct slice){0}, (const char *const[]){"groupName", "kept_g", NULL});
+    cr_expect(a->came && in_changes("subscriptionGroup.json", "{\"remove\":\"kept_g\"}"));
+    kit_put("auto_t", 0, "x", NULL);
+    cr_expect(in_file("config/topics.json", "auto_t"));
+}
+
+Test(topic_admin, with_sync_flush_a_change_is_answered_when_it_is_synced_and_one_sync_serves_many)
+{
+    kit_start_with("flushDiskType=SYNC_FLUSH\n");
+    struct answer *many[20];
+    char name[32];
+    for (int i = 0; i < 20; i++) {
+        snprintf(name, sizeof name, "kept_%d_", i);
+        many[i] = ask_without_turn(REQ_UPDATE_AND_CREATE_TOPIC, name);
+        cr_expect(!many[i]->came && topic(name) && k.kept == KEPT_TOPIC_MADE);
+    }
+    cr_expect(sim_exec_run(&k.exec, LANE_FLUSH));
+    uint64_t steps = fake_disk_steps(k.disk);
+    while (sim_exec_run(&k.exec, LANE_FLUSH)) {
+    }
+    cr_expect_eq(fake_disk_steps(k.disk), steps, "the first sync was for all");
+    while (sim_exec_done(&k.exec)) {
+    }
+    for (int i = 0; i < 20; i++)
+        cr_expect(many[i]->times == 1 && many[i]->code == RES_SUCCESS, "%d", i);
+    struct answer *a = ask_without_turn(REQ_DELETE_TOPIC_IN_BROKER, "kept_7_");
+    cr_expect(!a->came && topic("kept_7_") == NULL && k.kept == KEPT_TOPIC_DELETED);
+    kit_turn();
     cr_expect(a->came && a->code == RES_SUCCESS);
-    reply_free(&out);
+    a = kit_send(REQ_UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, 0, SLICE_LIT("{\"groupName\":\"kept_g\"}"), NULL);
+    cr_expect(!a->came && k.kept == KEPT_GROUP);
+    kit_turn();
+    cr_expect(a->came && a->code == RES_SUCCESS);
+}
+
+Test(topic_admin, a_failed_sync_is_told_to_who_waits_for_it)
+{
+    kit_start_with("flushDiskType=SYNC_FLUSH\n");
+    fake_disk_fail(k.disk, FAKE_DATASYNC, 1, -EIO, false);
+    const struct answer *a = CREATE("T");
+    EXPECT_CODE(a, RES_SYSTEM_ERROR);
+    EXPECT_WORDS(a, "sync config/topics.json.changes");
+    ASSERT_CODE(CREATE("T"), RES_SUCCESS);
+}
+
+Test(topic_admin, what_the_disk_does_not_take_is_refused_in_words_and_nothing_changes)
+{
+    ASSERT_CODE(CREATE_WITH("4", "4", "6"), RES_SUCCESS);
+    ASSERT_CODE(ASK_BODY(REQ_UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, SLICE_LIT("{\"groupName\":\"g\",\"retryMaxTimes\":3}")), RES_SUCCESS);
+    fake_disk_fail(k.disk, FAKE_PWRITE, 1, -ENOSPC, true);
+    struct data_version before = *topics_version(k.c.topics);
+    const struct answer *a = CREATE_WITH("9", "9", "6");
+    EXPECT_CODE(a, RES_SYSTEM_ERROR);
+    EXPECT_WORDS(a, "nothing was changed: write config/topics.json.changes");
+    cr_expect_eq(topic("T")->read_queues, 4);
+    EXPECT_CODE(CREATE("new"), RES_SYSTEM_ERROR);
+    cr_expect_null(topic("new"));
+    EXPECT_CODE(ASK(REQ_DELETE_TOPIC_IN_BROKER, "topic", "T"), RES_SYSTEM_ERROR);
+    cr_expect_not_null(topic("T"));
+    a = kit_send(REQ_SEND_MESSAGE_V2, 0, SLICE_LIT("x"), (const char *const[]){"a", "p", "b", "auto_t", "c", "TBW102", "d", "4", "e", "0", "f", "0", "g",
+                                                                               "1", "h", "0", "j", "0", "k", "false", "m", "false", NULL});
+    EXPECT_CODE(a, RES_SYSTEM_ERROR);
+    EXPECT_WORDS(a, "nothing was changed");
+    cr_expect_eq(topics_version(k.c.topics)->counter, before.counter);
+    a = kit_send(REQ_UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, 0, SLICE_LIT("{\"groupName\":\"g\"}"), NULL);
+    EXPECT_CODE(a, RES_SYSTEM_ERROR);
+    a = kit_send(REQ_DELETE_SUBSCRIPTIONGROUP, 0, (struct slice){0}, (const char *const[]){"groupName", "g", NULL});
+    EXPECT_CODE(a, RES_SYSTEM_ERROR);
+    cr_expect(groups_find(k.c.groups, SLICE_LIT("g")) && groups_find(k.c.groups, SLICE_LIT("g"))->retry_max_times == 3);
+    cr_expect_not_null(groups_find_or_create(k.c.groups, SLICE_LIT("reader"), k.now_ms), "consuming goes on");
+    fake_disk_fail(k.disk, FAKE_PWRITE, 0, 0, false);
+    ASSERT_CODE(CREATE_WITH("9", "9", "6"), RES_SUCCESS);
+    cr_expect_eq(topic("T")->read_queues, 9);
 }
 
 Test(topic_admin, what_cannot_be_a_topic_is_refused)
@@ -107,7 +200,7 @@ Test(topic_admin, queues_of_topics_that_are_not_known_can_be_cleaned)
 {
     ASSERT_CODE(kit_put("T", 0, "m", NULL), RES_SUCCESS);
     ASSERT_CODE(kit_put("kept", 0, "m", NULL), RES_SUCCESS);
-    topics_remove(k.c.topics, SLICE_LIT("T"), k.now_ms);
+    topics_remove(k.c.topics, SLICE_LIT("T"), k.now_ms, NULL);
     ASSERT_CODE(ASK(REQ_CLEAN_UNUSED_TOPIC), RES_SUCCESS);
     cr_expect(message_store_max_offset(k.c.store, SLICE_LIT("T"), 0) == 0 && message_store_max_offset(k.c.store, SLICE_LIT("kept"), 0) == 1);
 }
