@@ -83,7 +83,7 @@ struct route_sink {
 };
 void routes_add(struct route_sink *sink, int32_t code, request_fn *fn, struct broker_context *ctx);
 void send_message_routes(struct route_sink *sink, struct broker_context *ctx);   /* 10 310 320 */
-void end_transaction_routes(struct route_sink *sink, struct broker_context *ctx); /* 37 */
+void end_transaction_routes(struct route_sink *sink, struct broker_context *ctx); /* 37 323 */
 void send_back_routes(struct route_sink *sink, struct broker_context *ctx);      /* 36 */
 void pull_message_routes(struct route_sink *sink, struct broker_context *ctx);   /* 11 361 */
 void client_manage_routes(struct route_sink *sink, struct broker_context *ctx);  /* 34 35 38 46 203 204 328 */

@@ -1,5 +1,5 @@
-/* end_transaction.c - 37: the end of a transaction, by its producer or as its answer to a check. Clients send it oneway, so nobody hears of
- * a failure; the check-back repairs what went wrong.
+/* end_transaction.c - 37: the end of a transaction, by its producer or as its answer to a check; 323: an operator has one checked anew.
+ * Clients send 37 oneway, so nobody hears of a failure; the check-back repairs what went wrong.
  *
  * The half message is read by the place in the log that the request names, and must be what the request says it is (inventory g.7). A record that
  * is not in memory is read by a reader thread first, and the request goes on afterwards.  (test: unit/processor/transactions)
@@ -7,6 +7,7 @@
 #include "broker/ack/ack_queue.h"
 #include "broker/processor/admin.h"
 #include "broker/processor/send_message.h"
+#include "broker/stats/stats.h"
 #include "broker/transaction/transactions.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
@@ -78,6 +79,7 @@ static enum handled end_record(struct broker_context *c, const struct end *e, st
         return HANDLED_NOW;
     switch (transactions_end(c->transactions, &record, &h, e->commit, now_ms, &end_off, &put)) {
     case END_DONE:
+        stats_count(c->stats, RATE_PUT, e->commit ? 2 : 1); /* what 28 tells, as Apache's store counts: the op message, too */
         return answer_when_written(c, e, end_off, out);
     case END_ENDED_BEFORE:
         return reply_refuse(out, RES_SYSTEM_ERROR, "The transaction has ended before");
@@ -162,4 +164,48 @@ static enum handled on_end(void *ctx, const struct request *rq, struct reply *ou
     return how == HANDLED_WAIT ? send_message_must_wait(c, rq, out) : how;
 }
 
-void end_transaction_routes(struct route_sink *sink, struct broker_context *ctx) { routes_add(sink, REQ_END_TRANSACTION, on_end, ctx); }
+/* ---- an operator's: reads on this thread ---- */
+static enum handled resume_record(struct broker_context *c, const struct request *rq, struct slice bytes, struct reply *out)
+{
+    struct message record;
+    uint64_t end_off;
+    enum put_status put;
+    const struct end e = {.to = rq->ticket};
+    if (message_decode(bytes, false, &record) != MQ_OK)
+        return reply_refuse(out, RES_SYSTEM_ERROR, "the message does not decode");
+    switch (transactions_resume(c->transactions, &record, rq->now_ms, &end_off, &put)) {
+    case END_DONE:
+        return answer_when_written(c, &e, end_off, out);
+    case END_ENDED_BEFORE:
+        return reply_refuse(out, RES_SYSTEM_ERROR, "Put message back to " HALF_TOPIC " failed: it is no half message, or its transaction has ended");
+    case END_NOT_PUT:
+        break;
+    }
+    return refuse_put(c, put, out);
+}
+
+static enum handled on_resume(void *ctx, const struct request *rq, struct reply *out)
+{
+    struct broker_context *c = ctx;
+    struct fields f = fields_of(rq->cmd);
+    struct slice id = field_str(&f, "msgId");
+    struct host store;
+    int64_t phys_off;
+    struct cold_range cold;
+    struct buf bytes = {0};
+    enum handled how;
+    if (f.bad[0])
+        return admin_bad_field(&f, out);
+    if (message_id_decode(id, &store, &phys_off) && message_store_at(c->store, phys_off, true, &bytes, &cold) == MQ_OK)
+        how = resume_record(c, rq, buf_view(&bytes), out);
+    else
+        how = reply_refuse(out, RES_SYSTEM_ERROR, "can not find message by the id, %.*s", SLICE_ARG(slice_head(id, MESSAGE_ID_MAX)));
+    buf_free(&bytes);
+    return how == HANDLED_WAIT ? send_message_must_wait(c, rq, out) : how;
+}
+
+void end_transaction_routes(struct route_sink *sink, struct broker_context *ctx)
+{
+    routes_add(sink, REQ_END_TRANSACTION, on_end, ctx);
+    routes_add(sink, REQ_RESUME_CHECK_HALF_MESSAGE, on_resume, ctx);
+}

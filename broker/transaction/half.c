@@ -58,7 +58,8 @@ void half_text_again(struct buf *out, struct slice properties, int32_t checks, i
             put_pair(out, name, value);
     if (checks >= 0)
         put_number(out, PROP_CHECK_TIMES, checks);
-    put_number(out, PROP_FIRST_OFF, first_off);
+    if (first_off >= 0)
+        put_number(out, PROP_FIRST_OFF, first_off);
 }
 
 static int64_t immunity_ms(struct slice seconds)

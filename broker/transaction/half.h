@@ -26,7 +26,7 @@ bool half_read(const struct message *m, struct half *out);
 /* The properties of a half message: those of the message but for what only brokers write, and where it is to go. DELAY goes, too, as
  * Apache's clients drop it. group: of the request, for a message that names none. */
 void half_text(struct buf *out, struct slice properties, struct slice real_topic, int32_t real_queue_id, struct slice group);
-/* The properties of the same message put again. checks < 0: it was not a check, their number stays. */
+/* The properties of the same message put again. checks < 0: it was not a check, their number stays. first_off < 0: not known. */
 void half_text_again(struct buf *out, struct slice properties, int32_t checks, int64_t first_off);
 
 /* What is to be done with an open half message. */

@@ -146,6 +146,42 @@ enum transaction_end transactions_end(struct transactions *t, const struct messa
     return END_DONE;
 }
 
+/* ---- resume ---- */
+enum transaction_end transactions_resume(struct transactions *t, const struct message *record, int64_t now_ms, uint64_t *end_off, enum put_status *put)
+{
+    bool given_up = slice_is(record->topic, GIVEN_UP_TOPIC);
+    struct message m = *record;
+    struct put_result again;
+    struct half h;
+    m.topic = SLICE_LIT(HALF_TOPIC);
+    if (given_up)
+        m.queue_off = INT64_MAX; /* its own says nothing about the half queue */
+    if ((!given_up && !slice_is(record->topic, HALF_TOPIC)) || !half_read(&m, &h))
+        return END_ENDED_BEFORE;
+    if (h.first_off == INT64_MAX)
+        h.first_off = -1;
+    else if (ended_halves_have(&t->ended, h.first_off))
+        return END_ENDED_BEFORE;
+    buf_clear(&t->text);
+    half_text_again(&t->text, record->properties, 0, h.first_off);
+    *put = open_halves_reserve(&t->open) && !t->text.failed ? PUT_OK : PUT_BUSY;
+    if (*put != PUT_OK)
+        return END_NOT_PUT;
+    m.queue_id = 0;
+    m.properties = buf_view(&t->text);
+    m.store = *t->s.store_host;
+    *put = transactions_put(t, &m, now_ms, &again);
+    if (*put != PUT_OK)
+        return END_NOT_PUT;
+    struct open_half *before = h.first_off >= 0 ? open_halves_find(&t->open, given_up ? h.first_off : record->queue_off, h.first_off) : NULL;
+    if (before != NULL)
+        open_halves_close(&t->open, before);
+    open_halves_add(&t->open, again.queue_off, h.first_off >= 0 ? h.first_off : again.queue_off, m.born_ms, h.immune);
+    t->half_next = again.queue_off + 1;
+    *end_off = t->put_end;
+    return END_DONE;
+}
+
 /* ---- progress ---- */
 static void tell(struct transactions *t)
 {

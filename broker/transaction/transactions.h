@@ -36,6 +36,9 @@ enum transaction_end { END_DONE, END_ENDED_BEFORE, END_NOT_PUT };
 enum transaction_end transactions_end(struct transactions *t, const struct message *record, const struct half *h, bool commit, int64_t now_ms,
                                       uint64_t *end_off, enum put_status *put);
 
+/* Puts a half message again, as one that was never checked: from GIVEN_UP_TOPIC, or one that is open. END_ENDED_BEFORE also when record is none. */
+enum transaction_end transactions_resume(struct transactions *t, const struct message *record, int64_t now_ms, uint64_t *end_off, enum put_status *put);
+
 /* To be called once in each turn, before its puts are written: puts again and asks what is due, a bounded piece at a time. Returns when
  * it wants to be called again: mono_ms or before: at once; INT64_MAX: not before something is put. */
 int64_t transactions_run(struct transactions *t, int64_t now_ms, int64_t mono_ms);

@@ -122,8 +122,8 @@ Test(transactions, a_half_message_waits_where_nobody_looks)
 
 static const struct answer *prepared(const char *sys_flag, const char *queue_id, const char *topic)
 {
-    return ASK_BODY(REQ_SEND_MESSAGE_V2, SLICE_LIT("body"), "a", "producers", "b", topic, "c", "TBW102", "d", "4", "e", queue_id, "f", sys_flag, "g", "1", "h", "0",
-                    "i", "UNIQ_KEY\001id2", "j", "0", "k", "false", "m", "false");
+    return ASK_BODY(REQ_SEND_MESSAGE_V2, SLICE_LIT("body"), "a", "producers", "b", topic, "c", "TBW102", "d", "4", "e", queue_id, "f", sys_flag, "g", "1",
+                    "h", "0", "i", "UNIQ_KEY\001id2", "j", "0", "k", "false", "m", "false");
 }
 Test(transactions, the_prepared_bit_alone_makes_one)
 {
@@ -397,6 +397,46 @@ Test(transactions, immunity_moves_it_and_asks_nobody)
     cr_expect_eq(k.n_calls, 1, "after its time");
     commit(s);
     cr_expect(max_of("T") == 1 && open_now() == 0);
+}
+static const struct answer *resume(int64_t phys_off)
+{
+    char id[MESSAGE_ID_MAX];
+    message_id(&k.c.store_host, phys_off, id);
+    return ASK(REQ_RESUME_CHECK_HALF_MESSAGE, "msgId", id);
+}
+Test(transactions, an_operator_has_one_checked_anew)
+{
+    struct sent s = begin(), other = begin();
+    for (int i = 0; i < 4; i++)
+        kit_pass(INTERVAL_MS);
+    const struct message m = record_at(GIVEN_UP_TOPIC, 0);
+    cr_assert_eq(open_now(), 0);
+    EXPECT_CODE(resume(m.phys_off), RES_SUCCESS);
+    const struct message again = record_at(HALF_TOPIC, 8);
+    EXPECT_TEXT(prop(&again, "TRANSACTION_CHECK_TIMES"), "0");
+    cr_expect_eq(open_now(), 1);
+    producer(5, "producers");
+    kit_pass(INTERVAL_MS);
+    commit(question(0));
+    expect_refused(end_with(s, "8"), "ended before");
+    expect_refused(resume(m.phys_off), "has ended");
+    cr_expect(max_of("T") == 1 && open_now() == 0);
+    EXPECT_CODE(resume(other.phys_off), RES_SUCCESS);
+    EXPECT_CODE(resume(other.phys_off), RES_SUCCESS);
+    cr_expect_eq(open_now(), 1, "the same transaction");
+    kit_crash(CUT_KILL);
+    cr_expect_eq(open_now(), 1);
+    commit(other);
+    cr_expect_eq(max_of("T"), 2);
+}
+Test(transactions, only_half_messages_are_resumed)
+{
+    ASSERT_CODE(kit_put("T", 0, "plain", "REAL_TOPIC\001T\002REAL_QID\0010"), RES_SUCCESS);
+    expect_refused(resume(0), "no half message");
+    expect_refused(resume(5), "can not find message by the id");
+    expect_refused(ASK(REQ_RESUME_CHECK_HALF_MESSAGE, "msgId", "x"), "can not find message by the id");
+    expect_refused(ASK(REQ_RESUME_CHECK_HALF_MESSAGE, "topic", "T"), "msgId");
+    cr_expect_eq(open_now(), 0);
 }
 Test(transactions, settings_are_live)
 {

@@ -37,8 +37,8 @@ Test(half, a_message_without_a_group_gets_its_senders)
 }
 Test(half, what_only_brokers_write_is_not_taken_from_a_client)
 {
-    half_text(&text, SLICE_LIT("REAL_TOPIC\001x\002REAL_QID\0019\002TRANSACTION_CHECK_TIMES\00114\002TRAN_PREPARED_QUEUE_OFFSET\0011\002DELAY\0013\002a\001b\002PGROUP\001g"),
-              SLICE_LIT("T"), 1, SLICE_LIT("g"));
+    half_text(&text, SLICE_LIT("REAL_TOPIC\001x\002REAL_QID\0019\002TRANSACTION_CHECK_TIMES\00114\002TRAN_PREPARED_QUEUE_OFFSET\0011\002DELAY\0013\002"
+                               "a\001b\002PGROUP\001g"), SLICE_LIT("T"), 1, SLICE_LIT("g"));
     cr_expect_str_eq(made(), "a=b;PGROUP=g;REAL_TOPIC=T;REAL_QID=1");
 }
 Test(half, put_again_it_counts_checks_and_says_where_it_was_first)
@@ -48,6 +48,9 @@ Test(half, put_again_it_counts_checks_and_says_where_it_was_first)
     buf_clear(&text);
     half_text_again(&text, SLICE_LIT("a\001b\002TRANSACTION_CHECK_TIMES\0011"), -1, 7);
     cr_expect_str_eq(made(), "a=b;TRANSACTION_CHECK_TIMES=1;TRAN_PREPARED_QUEUE_OFFSET=7", "moved, not checked");
+    text.n = 0;
+    half_text_again(&text, SLICE_LIT("a\001b\002TRAN_PREPARED_QUEUE_OFFSET\0017"), 0, -1);
+    cr_expect_str_eq(made(), "a=b;TRANSACTION_CHECK_TIMES=0", "of another queue");
 }
 Test(half, a_record_is_read)
 {
