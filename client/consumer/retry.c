@@ -3,6 +3,7 @@
  *   callback says later --> 36 to the message's broker --ok--> consumed here
  *                                `--refused, unreachable--> a copy to the retry topic on any broker --ok--> consumed here
  *                                                                  `--failed--> parked, delivered here again in 5 s
+ * How often it comes is the group's to say, as its brokers know it, unless maxReconsumeTimes is set here.
  * A message counts as consumed only when the retry topic holds it: a crash in between delivers it twice, never not at all. */
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +13,7 @@
 #include "common/base/log.h"
 #include "common/protocol/codes.h"
 
-enum { AGAIN_MS = 5000, MAX_RECONSUME = 16, DELAY_FIRST = 3 };
+enum { AGAIN_MS = 5000, DELAY_FIRST = 3 };
 
 static void sent_back(struct cmq_consumer *c)
 {
@@ -100,7 +101,7 @@ static struct cmq_message *retry_copy(const struct cmq_message *m, int32_t max)
     char id[128];
     snprintf(id, sizeof id, "%s", origin ? origin : cmq_message_id(m));
     bool whole = message_prop_set(copy, PROP_RETRY_TOPIC, m->topic) && message_prop_set(copy, "ORIGIN_MESSAGE_ID", id) &&
-                 message_prop_set(copy, "RECONSUME_TIME", times) && message_prop_set(copy, "MAX_RECONSUME_TIMES", most) &&
+                 message_prop_set(copy, "RECONSUME_TIME", times) && (max < 0 || message_prop_set(copy, "MAX_RECONSUME_TIMES", most)) &&
                  message_prop_set(copy, PROP_DELAY, delay);
     if (whole)
         return copy;
@@ -110,7 +111,7 @@ static struct cmq_message *retry_copy(const struct cmq_message *m, int32_t max)
 
 static void resend(struct cmq_consumer *c, struct cmq_message *m)
 {
-    int32_t max = c->cfg->max_reconsume < 0 ? MAX_RECONSUME : c->cfg->max_reconsume;
+    int32_t max = c->cfg->max_reconsume;
     struct resend *r = mem_alloc(sizeof *r);
     struct cmq_message *copy = r != NULL ? retry_copy(m, max) : NULL;
     struct send_job *j = NULL;
@@ -166,15 +167,15 @@ static void send_back(struct cmq_consumer *c, struct cmq_message *m)
 {
     char addr[ADDR_MAX], off[24], max[16];
     snprintf(off, sizeof off, "%lld", (long long)m->phys_off);
-    snprintf(max, sizeof max, "%d", (int)(c->cfg->max_reconsume < 0 ? MAX_RECONSUME : c->cfg->max_reconsume));
+    snprintf(max, sizeof max, "%d", (int)c->cfg->max_reconsume);
     const struct ext_field ext[] = {{SLICE_LIT("offset"), slice_str(off)},
                                     {SLICE_LIT("group"), slice_str(c->cfg->consumer_group)},
                                     {SLICE_LIT("delayLevel"), SLICE_LIT("0")},
                                     {SLICE_LIT("originMsgId"), slice_str(cmq_message_id(m))},
                                     {SLICE_LIT("originTopic"), slice_str(m->topic)},
                                     {SLICE_LIT("unitMode"), SLICE_LIT("false")},
-                                    {SLICE_LIT("maxReconsumeTimes"), slice_str(max)}};
-    struct command cmd = client_command(c->client, REQ_CONSUMER_SEND_MSG_BACK, ext, sizeof ext / sizeof *ext);
+                                    {SLICE_LIT("maxReconsumeTimes"), slice_str(max)}}; /* the last: left out when nobody set it */
+    struct command cmd = client_command(c->client, REQ_CONSUMER_SEND_MSG_BACK, ext, sizeof ext / sizeof *ext - (c->cfg->max_reconsume < 0));
     if (c->ended) {
         park(c, m);
         return;

@@ -310,6 +310,58 @@ Test(consume, what_is_refused_comes_again) /* from the retry topic, or after 5 s
     kit_end(&k);
 }
 
+struct away {
+    atomic_int first, again;
+    atomic_bool gone;
+    _Atomic(const char *) wrong;
+};
+static enum cmq_consume_result later_when_gone(void *arg, const struct cmq_message *const *m, size_t n)
+{
+    struct away *a = arg;
+    (void)n;
+    if (cmq_message_reconsume_times(m[0]) == 0) {
+        atomic_fetch_add(&a->first, 1);
+        while (!atomic_load(&a->gone))
+            nap_ms(10);
+        return CMQ_RECONSUME_LATER;
+    }
+    if (strcmp(cmq_message_topic(m[0]), "Away") != 0 || cmq_message_reconsume_times(m[0]) != 1 || cmq_message_property(m[0], "ORIGIN_MESSAGE_ID") == NULL)
+        atomic_store(&a->wrong, "it is another message");
+    if (strcmp(cmq_message_broker_name(m[0]), "broker-b") != 0)
+        atomic_store(&a->wrong, "from another broker");
+    atomic_fetch_add(&a->again, 1);
+    return CMQ_CONSUME_SUCCESS;
+}
+
+Test(consume, what_its_broker_cannot_take_back_comes_again_from_another)
+{
+    static const char levels[] = "messageDelayLevel=1s 1s 1s 1s 1s 1s\n";
+    struct cluster *cluster = cluster_new();
+    struct kit k = {.cluster = cluster};
+    struct cmq_error err;
+    static struct away a;
+    cr_assert(cluster_namesrv(cluster, "ns") && cluster_broker(cluster, "broker-a", levels) && cluster_broker(cluster, "broker-b", levels));
+    struct cmq_config *c = config_of(&k, NULL);
+    OK(cmq_admin_new(c, &k.admin, &err));
+    cmq_config_free(c);
+    make_topic(&k, "Away", 1);
+    struct cmq_producer *p = producer_of(&k, NULL, NULL);
+    struct cmq_message *m = numbered("Away", 1);
+    const struct cmq_queue to = {.topic = "Away", .broker_name = "broker-a"};
+    OK(cmq_producer_send_to(p, m, &to, NULL, &err));
+    cmq_message_free(m);
+    struct cmq_consumer *x = consumer_of(config_of(&k, "G"), "Away", later_when_gone, &a);
+    AWAIT(20, atomic_load(&a.first) == 1);
+    AWAIT(60, queues_of(x, "%RETRY%G") == 2); /* it asks for routes every 30 s */
+    cr_assert(cluster_kill(cluster, "broker-a"));
+    atomic_store(&a.gone, true);
+    AWAIT(60, atomic_load(&a.again) == 1);
+    cr_expect(atomic_load(&a.wrong) == NULL, "%s", atomic_load(&a.wrong));
+    cmq_consumer_free(x);
+    cmq_producer_free(p);
+    kit_end(&k);
+}
+
 Test(consume, a_consumer_outlives_its_broker)
 {
     enum { N = 50 };
