@@ -16,6 +16,8 @@
 #include <unistd.h>
 #include "broker/ack/ack_queue.h"
 #include "broker/broker_internal.h"
+#include "broker/filter/consumer_filters.h"
+#include "broker/filter/expressions.h"
 #include "broker/metadata/groups.h"
 #include "broker/metadata/offsets.h"
 #include "broker/processor/pull_message.h"
@@ -129,6 +131,19 @@ static enum mq_err table_file(struct broker *b, const char *path, bool keep_chan
     return err == MQ_OK ? MQ_OK : fault_set(why, err, 0, "%s", path);
 }
 
+static enum mq_err filters_open(struct broker *b, struct fault *why)
+{
+    const struct broker_config *c = &b->config;
+    const struct consumer_filters_setup setup = {.bloom = bloom_make(c->bloom_error_percent, c->bloom_members), .keep_ms = c->filter_keep_ms};
+    struct config_file *file = NULL;
+    enum mq_err err = table_file(b, "config/consumerFilter.json", false, &file, why);
+    if (err == MQ_OK)
+        err = consumer_filters_open(file, &setup, b->core.boot_ms, &b->core.filters, why);
+    if (err == MQ_OK && (b->core.expressions = expressions_new()) == NULL)
+        err = fault_set(why, MQ_ENOMEM, 0, "expressions");
+    return err;
+}
+
 static enum mq_err tables_open(struct broker *b, struct fault *why)
 {
     const struct broker_config *c = &b->config;
@@ -153,7 +168,7 @@ static enum mq_err tables_open(struct broker *b, struct fault *why)
     const struct schedule_setup delays = broker_schedule_setup(b);
     if (err == MQ_OK)
         err = schedule_open(file, &delays, &b->core.schedule, why);
-    return err;
+    return err == MQ_OK ? filters_open(b, why) : err;
 }
 
 /* ---- the network ---- */
@@ -330,6 +345,8 @@ void broker_close(struct broker *b)
     if (b->exec)
         exec_drain(b->exec);
     config_file_close(b->locks_file);
+    consumer_filters_close(c->filters);
+    c->filters = NULL; /* sessions that end below have nobody to tell */
     offsets_close(c->offsets);
     groups_close(c->groups);
     topics_close(c->topics);
@@ -343,6 +360,7 @@ void broker_close(struct broker *b)
     sessions_free(c->sessions);
     longpoll_free(c->longpoll);
     transactions_free(c->transactions);
+    expressions_free(c->expressions);
     ack_queue_free(c->acks);
     stats_free(c->stats);
     exec_free(b->exec);

@@ -7,12 +7,13 @@
  *   deadline     the earliest of all acks, waiting connections, parked pulls, delayed messages and rounds of checks. It is moved only to an
  *                earlier time: when it fires too early, it just arms itself anew, which is cheaper than moving it with each pull that is
  *                answered in time
- *   10 s         silent clients, ended queue locks, statistics, tables whose last write failed
+ *   10 s         silent clients, ended queue locks, statistics, consumer filters of the long gone, tables whose last write failed
  *   5 s          consumer offsets (flushConsumerOffsetInterval)
  *   10 s         how far delay levels are delivered (flushDelayOffsetInterval)
  * With nothing to do that makes less than one wake-up a second.   (test: integration/lifecycle, an idle broker) */
 #include "broker/ack/ack_queue.h"
 #include "broker/broker_internal.h"
+#include "broker/filter/consumer_filters.h"
 #include "broker/metadata/groups.h"
 #include "broker/metadata/offsets.h"
 #include "broker/processor/send_message.h"
@@ -143,6 +144,7 @@ static void on_chores(void *arg)
     groups_retry_save(b->core.groups);
     queue_locks_expire(b->core.locks, loop_mono_ms(b->loop));
     config_file_retry(b->locks_file);
+    consumer_filters_chores(b->core.filters, loop_now_ms(b->loop));
 }
 
 static void on_offsets(void *arg) { offsets_save_if_dirty(((struct broker *)arg)->core.offsets); }

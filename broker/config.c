@@ -25,42 +25,42 @@ static const char *const level_names[] = {"debug", "info", "warn", "error", "off
 
 #define UNUSED_KEYS(X)                                                                                                              \
     X(accessAclFile, "") X(adminBrokerThreadPoolNums, "16") X(aclEnable, "false") X(autoDeleteUnusedStats, "false")                  \
-    X(bitMapLengthConsumeQueueExt, "64") X(brokerFastFailureEnable, "true") X(channelNotActiveInterval, "60000")                      \
-    X(cleanResourceInterval, "10000") X(clientAsyncSemaphoreValue, "65535") X(clientCallbackExecutorThreads, "2")                     \
-    X(clientChannelMaxIdleTimeSeconds, "120") X(clientCloseSocketIfTimeout, "true") X(clientManageThreadPoolNums, "32")               \
-    X(clientManagerThreadPoolQueueCapacity, "1000000") X(clientOnewaySemaphoreValue, "65535")                                         \
-    X(clientPooledByteBufAllocatorEnable, "false") X(clientSocketRcvBufSize, "0") X(clientSocketSndBufSize, "0")                      \
-    X(clientWorkerThreads, "4") X(commercialBaseCount, "1") X(commercialBigCount, "1") X(commercialEnable, "true")                    \
-    X(commercialTimerCount, "1") X(commercialTransCount, "1") X(commitCommitLogLeastPages, "4")                                       \
-    X(commitCommitLogThoroughInterval, "200") X(commitIntervalCommitLog, "200") X(connectTimeoutMillis, "3000")                       \
-    X(consumerManageThreadPoolNums, "32") X(consumerManagerThreadPoolQueueCapacity, "1000000") X(dLegerGroup, "")                     \
-    X(dLegerPeers, "") X(dLegerSelfId, "") X(debugLockEnable, "false") X(deleteCommitLogFilesInterval, "100")                         \
-    X(deleteConsumeQueueFilesInterval, "100") X(destroyMapedFileIntervalForcibly, "120000") X(diskFallRecorded, "true")               \
-    X(duplicationEnable, "false") X(enableBatchPush, "false") X(enableCalcFilterBitMap, "false")                                      \
-    X(enableConsumeQueueExt, "false") X(enableDLegerCommitLog, "false") X(enableDetailStat, "true") X(enableLmq, "false")              \
-    X(enableMultiDispatch, "false") X(enableScheduleAsyncDeliver, "false") X(enableScheduleMessageStats, "true")                      \
-    X(endTransactionPoolQueueCapacity, "100000") X(endTransactionThreadPoolNums, "16") X(expectConsumerNumUseFilter, "32")            \
-    X(fastFailIfNoBufferInStorePool, "false") X(fetchNamesrvAddrByAddressServer, "false") X(filterDataCleanTimeSpan, "86400000")      \
-    X(filterServerNums, "0") X(filterSupportRetry, "false") X(flushCommitLogLeastPages, "4")                                          \
-    X(flushCommitLogThoroughInterval, "10000") X(flushCommitLogTimed, "true") X(flushConsumerOffsetHistoryInterval, "60000")          \
-    X(flushLeastPagesWhenWarmMapedFile, "4096") X(haHousekeepingInterval, "20000")                                                    \
-    X(haMasterAddress, "") X(haSendHeartbeatInterval, "5000") X(haSlaveFallbehindMax, "268435456") X(haTransferBatchSize, "32768")    \
-    X(heartbeatThreadPoolNums, "2") X(heartbeatThreadPoolQueueCapacity, "50000") X(highSpeedMode, "false")                            \
-    X(isolateLogEnable, "false") X(mappedFileSizeConsumeQueueExt, "50331648") X(maxDelayTime, "40")                                   \
-    X(maxErrorRateOfBloomFilter, "20") X(maxLmqConsumeQueueNum, "20000") X(messageIndexSafe, "false") X(messageStorePlugIn, "")       \
-    X(osPageCacheBusyTimeOutMills, "1000") X(preferredLeaderId, "") X(processReplyMessageThreadPoolNums, "20")                        \
-    X(pullMessageThreadPoolNums, "20") X(pullThreadPoolQueueCapacity, "100000") X(putMessageFutureThreadPoolNums, "2")                \
-    X(putMsgIndexHightWater, "600000") X(putThreadPoolQueueCapacity, "10000") X(queryMessageThreadPoolNums, "10")                     \
-    X(queryThreadPoolQueueCapacity, "20000") X(readOnlyCommitLogStorePaths, "") X(redeleteHangedFileInterval, "120000")               \
-    X(replyThreadPoolQueueCapacity, "10000") X(rmqAddressServerDomain, "") X(rmqAddressServerSubGroup, "")                            \
-    X(scheduleAsyncDeliverMaxPendingLimit, "2000") X(scheduleAsyncDeliverMaxResendNum2Blocked, "3")                                   \
-    X(sendMessageThreadPoolNums, "2") X(serverAsyncSemaphoreValue, "64")                      \
-    X(serverCallbackExecutorThreads, "0") X(serverOnewaySemaphoreValue, "256") X(serverPooledByteBufAllocatorEnable, "true")          \
-    X(serverSelectorThreads, "3") X(serverSocketRcvBufSize, "0") X(serverSocketSndBufSize, "0") X(serverWorkerThreads, "8")           \
-    X(storePathDLedgerCommitLog, "") X(transferMsgByHeap, "true")                                                                     \
-    X(transientStorePoolEnable, "false") X(transientStorePoolSize, "5") X(useEpollNativeSelector, "false")                            \
-    X(useReentrantLockWhenPutMessage, "true") X(useTLS, "false")                                                                      \
-    X(waitTimeMillsInHeartbeatQueue, "31000") X(waitTimeMillsInPullQueue, "5000") X(waitTimeMillsInTransactionQueue, "3000")          \
+    X(bitMapLengthConsumeQueueExt, "64") X(brokerFastFailureEnable, "true") X(channelNotActiveInterval, "60000")                     \
+    X(cleanResourceInterval, "10000") X(clientAsyncSemaphoreValue, "65535") X(clientCallbackExecutorThreads, "2")                    \
+    X(clientChannelMaxIdleTimeSeconds, "120") X(clientCloseSocketIfTimeout, "true") X(clientManageThreadPoolNums, "32")              \
+    X(clientManagerThreadPoolQueueCapacity, "1000000") X(clientOnewaySemaphoreValue, "65535")                                        \
+    X(clientPooledByteBufAllocatorEnable, "false") X(clientSocketRcvBufSize, "0") X(clientSocketSndBufSize, "0")                     \
+    X(clientWorkerThreads, "4") X(commercialBaseCount, "1") X(commercialBigCount, "1") X(commercialEnable, "true")                   \
+    X(commercialTimerCount, "1") X(commercialTransCount, "1") X(commitCommitLogLeastPages, "4")                                      \
+    X(commitCommitLogThoroughInterval, "200") X(commitIntervalCommitLog, "200") X(connectTimeoutMillis, "3000")                      \
+    X(consumerManageThreadPoolNums, "32") X(consumerManagerThreadPoolQueueCapacity, "1000000") X(dLegerGroup, "")                    \
+    X(dLegerPeers, "") X(dLegerSelfId, "") X(debugLockEnable, "false") X(deleteCommitLogFilesInterval, "100")                        \
+    X(deleteConsumeQueueFilesInterval, "100") X(destroyMapedFileIntervalForcibly, "120000") X(diskFallRecorded, "true")              \
+    X(duplicationEnable, "false") X(enableBatchPush, "false") X(enableCalcFilterBitMap, "false")                                     \
+    X(enableConsumeQueueExt, "false") X(enableDLegerCommitLog, "false") X(enableDetailStat, "true") X(enableLmq, "false")            \
+    X(enableMultiDispatch, "false") X(enableScheduleAsyncDeliver, "false") X(enableScheduleMessageStats, "true")                     \
+    X(endTransactionPoolQueueCapacity, "100000") X(endTransactionThreadPoolNums, "16")                                               \
+    X(fastFailIfNoBufferInStorePool, "false") X(fetchNamesrvAddrByAddressServer, "false")                                            \
+    X(filterServerNums, "0") X(flushCommitLogLeastPages, "4")                                                                        \
+    X(flushCommitLogThoroughInterval, "10000") X(flushCommitLogTimed, "true") X(flushConsumerOffsetHistoryInterval, "60000")         \
+    X(flushLeastPagesWhenWarmMapedFile, "4096") X(haHousekeepingInterval, "20000")                                                   \
+    X(haMasterAddress, "") X(haSendHeartbeatInterval, "5000") X(haSlaveFallbehindMax, "268435456") X(haTransferBatchSize, "32768")   \
+    X(heartbeatThreadPoolNums, "2") X(heartbeatThreadPoolQueueCapacity, "50000") X(highSpeedMode, "false")                           \
+    X(isolateLogEnable, "false") X(mappedFileSizeConsumeQueueExt, "50331648") X(maxDelayTime, "40")                                  \
+    X(maxLmqConsumeQueueNum, "20000") X(messageIndexSafe, "false") X(messageStorePlugIn, "")                                         \
+    X(osPageCacheBusyTimeOutMills, "1000") X(preferredLeaderId, "") X(processReplyMessageThreadPoolNums, "20")                       \
+    X(pullMessageThreadPoolNums, "20") X(pullThreadPoolQueueCapacity, "100000") X(putMessageFutureThreadPoolNums, "2")               \
+    X(putMsgIndexHightWater, "600000") X(putThreadPoolQueueCapacity, "10000") X(queryMessageThreadPoolNums, "10")                    \
+    X(queryThreadPoolQueueCapacity, "20000") X(readOnlyCommitLogStorePaths, "") X(redeleteHangedFileInterval, "120000")              \
+    X(replyThreadPoolQueueCapacity, "10000") X(rmqAddressServerDomain, "") X(rmqAddressServerSubGroup, "")                           \
+    X(scheduleAsyncDeliverMaxPendingLimit, "2000") X(scheduleAsyncDeliverMaxResendNum2Blocked, "3")                                  \
+    X(sendMessageThreadPoolNums, "2") X(serverAsyncSemaphoreValue, "64")                                                             \
+    X(serverCallbackExecutorThreads, "0") X(serverOnewaySemaphoreValue, "256") X(serverPooledByteBufAllocatorEnable, "true")         \
+    X(serverSelectorThreads, "3") X(serverSocketRcvBufSize, "0") X(serverSocketSndBufSize, "0") X(serverWorkerThreads, "8")          \
+    X(storePathDLedgerCommitLog, "") X(transferMsgByHeap, "true")                                                                    \
+    X(transientStorePoolEnable, "false") X(transientStorePoolSize, "5") X(useEpollNativeSelector, "false")                           \
+    X(useReentrantLockWhenPutMessage, "true") X(useTLS, "false")                                                                     \
+    X(waitTimeMillsInHeartbeatQueue, "31000") X(waitTimeMillsInPullQueue, "5000") X(waitTimeMillsInTransactionQueue, "3000")         \
     X(warmMapedFileEnable, "false") X(writeBufferHighWaterMark, "0") X(writeBufferLowWaterMark, "0")
 
 #define UNUSED_PLACE(name, value) UNUSED_##name,
@@ -101,7 +101,11 @@ static const struct conf_key keys[] = {
     {"transactionTimeOut", CONF_I64, AT(transaction_timeout_ms), "6000", 0, INT64_MAX / 2, LIVE, "ms; a transaction open for longer is asked about", NULL},
     {"transactionCheckInterval", CONF_I64, AT(transaction_interval_ms), "60000", 1, INT64_MAX / 2, LIVE, "ms between two rounds of asking", NULL},
     {"transactionCheckMax", CONF_INT, AT(transaction_checks_max), "15", 1, 1000000, LIVE, "so often asked, a transaction is given up", NULL},
-    {"enablePropertyFilter", CONF_BOOL, AT(enable_property_filter), "false", 0, 0, AT_START, "SQL92 expressions; not in this version yet", NULL},
+    {"enablePropertyFilter", CONF_BOOL, AT(enable_property_filter), "false", 0, 0, LIVE, "consumers may ask for messages by SQL92 expression", NULL},
+    {"filterSupportRetry", CONF_BOOL, AT(filter_support_retry), "false", 0, 0, LIVE, "messages of a retry topic are judged by the expression, too", NULL},
+    {"filterDataCleanTimeSpan", CONF_I64, AT(filter_keep_ms), "86400000", 0, INT64_MAX, AT_START, "ms that a group's expressions outlive its members", NULL},
+    {"maxErrorRateOfBloomFilter", CONF_INT, AT(bloom_error_percent), "20", 1, 99, AT_START, "percent; for Apache's sake, in consumerFilter.json", NULL},
+    {"expectConsumerNumUseFilter", CONF_INT, AT(bloom_members), "32", 1, 1000000, AT_START, "groups with expressions; the same", NULL},
     {"notifyConsumerIdsChangedEnable", CONF_BOOL, AT(notify_consumer_ids_changed), "true", 0, 0, LIVE, "tells a group at once who came and went", NULL},
     {"rocketmq.broker.rebalance.lockMaxLiveTime", CONF_I64, AT(lock_live_ms), "60000", 1000, 3600000, AT_START,
      "a queue lock that is not renewed ends after this; a system property of Apache's broker", NULL},

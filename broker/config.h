@@ -28,9 +28,12 @@ struct broker_config {
     bool auto_create_topic, auto_create_group, cluster_topic, broker_topic, trace_topic_enable, trace_on;
     int64_t transaction_timeout_ms, transaction_interval_ms;
     int32_t transaction_checks_max;
-    bool reject_transaction, enable_property_filter, notify_consumer_ids_changed;
+    bool reject_transaction, notify_consumer_ids_changed;
     bool store_reply;
     int64_t lock_live_ms;
+    bool enable_property_filter, filter_support_retry;
+    int32_t bloom_error_percent, bloom_members;
+    int64_t filter_keep_ms;
     int64_t start_accept_send_ms;
 
     /* pulling */

@@ -4,7 +4,7 @@
  *             --failed--> everybody; soon the broker stops
  *   delays    --delivered--> statistics
  *   topics    --changed--> registrar, long polling
- *   sessions  --members changed--> the members (40)         --group seen--> groups, topics
+ *   sessions  --members changed--> the members (40)         --group seen--> groups, topics        --heard, group gone--> consumer filters
  *   locks     --changed--> their file, which says when it is written
  *   server    --closed--> sessions, long polling        --resumed--> sessions, statistics
  *   25        --a live key changed--> the log's level, registrar
@@ -13,6 +13,7 @@
 #include <string.h>
 #include "broker/ack/ack_queue.h"
 #include "broker/broker_internal.h"
+#include "broker/filter/consumer_filters.h"
 #include "broker/metadata/groups.h"
 #include "broker/processor/send_message.h"
 #include "broker/stats/stats.h"
@@ -130,6 +131,20 @@ static void on_group_seen(void *ctx, struct slice group, bool unit_mode)
                NULL);
 }
 
+static void on_heard(void *ctx, const struct consumer_group *g)
+{
+    struct broker *b = ctx;
+    if (b->core.filters)
+        consumer_filters_heard(b->core.filters, g, budget_level(&b->budget) < BUDGET_NO_GROWTH, loop_now_ms(b->loop));
+}
+
+static void on_group_gone(void *ctx, const struct consumer_group *g)
+{
+    struct broker *b = ctx;
+    if (b->core.filters)
+        consumer_filters_gone(b->core.filters, g->node.key, loop_now_ms(b->loop));
+}
+
 static void on_mismatch(void *ctx, struct consumer_group *g, const char *client_a, const char *client_b, const char *topic)
 {
     (void)ctx;
@@ -142,7 +157,7 @@ static int64_t session_clock(void *ctx) { return loop_mono_ms(((const struct bro
 struct session_listener broker_session_listener(struct broker *b)
 {
     return (struct session_listener){.ctx = b, .mono_ms = session_clock, .members_changed = on_members_changed,
-                                     .group_seen = on_group_seen, .subscription_mismatch = on_mismatch};
+                                     .group_seen = on_group_seen, .heard = on_heard, .group_gone = on_group_gone, .subscription_mismatch = on_mismatch};
 }
 
 /* ---- queue locks ---- */

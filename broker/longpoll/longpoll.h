@@ -12,7 +12,7 @@ struct longpoll;
 enum longpoll_why { LONGPOLL_ARRIVAL, LONGPOLL_DEADLINE };
 typedef void longpoll_wake_fn(void *ctx, void *pull, enum longpoll_why why);
 typedef void longpoll_drop_fn(void *ctx, void *pull); /* its connection is gone: free it */
-/* Does the arrival interest this pull? Asked before waking; NULL tags etc. are the pull's business. */
+/* Does the arrival interest this pull? Asked before waking; properties.p == NULL: they are not at hand. */
 typedef bool longpoll_match_fn(void *ctx, void *pull, int64_t tags_code, struct slice properties);
 struct longpoll_config {
     void *ctx;

@@ -1,5 +1,6 @@
 /* client_manage.c - clients come, stay, go, and are looked at: 34 35 38 46 203 204 328. What follows from a change of members (40)
  * is the sessions' listener's business. */
+#include "broker/filter/expressions.h"
 #include "broker/processor/admin.h"
 #include "broker/session/queue_locks.h"
 #include "common/protocol/codes.h"
@@ -50,17 +51,29 @@ static enum handled consumer_list(void *ctx, const struct request *rq, struct re
     return HANDLED_NOW;
 }
 
+static enum handled check_expression(const struct broker_context *c, struct slice type, struct slice expression, struct reply *out)
+{
+    struct fault why = {0};
+    if (!c->config->enable_property_filter)
+        return reply_refuse(out, RES_SYSTEM_ERROR, "The broker does not support consumer to filter message by %.*s", SLICE_ARG(slice_head(type, 64)));
+    if (!slice_is(type, "SQL92"))
+        return reply_refuse(out, RES_SUBSCRIPTION_PARSE_FAILED, "expressionType is neither TAG nor SQL92");
+    if (expressions_get(c->expressions, expression, &why) == NULL)
+        return reply_refuse(out, RES_SUBSCRIPTION_PARSE_FAILED, "%s", why.what);
+    return HANDLED_NOW;
+}
+
 /* Consumers ask at their start whether the broker understands their expression; tags are never asked about. */
 static enum handled check_client(void *ctx, const struct request *rq, struct reply *out)
 {
     struct fault why = {0};
-    (void)ctx;
     json_t *root = json_parse(rq->cmd->body, &why);
     if (root == NULL)
         return reply_refuse(out, RES_SYSTEM_ERROR, "body: %s", why.what);
-    struct slice type = json_str(json_object_get(root, "subscriptionData"), "expressionType");
+    const json_t *subscription = json_object_get(root, "subscriptionData");
+    struct slice type = json_str(subscription, "expressionType");
     if (type.n && !slice_is(type, "TAG"))
-        reply_refuse(out, RES_SYSTEM_ERROR, "The broker does not support consumer to filter message by %.*s", SLICE_ARG(slice_head(type, 64)));
+        check_expression(ctx, type, json_str(subscription, "subString"), out);
     json_decref(root);
     return HANDLED_NOW;
 }

@@ -26,6 +26,8 @@ struct broker_context {
     struct offsets *offsets;
     struct sessions *sessions;
     struct queue_locks *locks;
+    struct consumer_filters *filters;         /* what groups want by expression */
+    struct expressions *expressions;          /* what pulls bring along, compiled */
     struct longpoll *longpoll;
     struct ack_queue *acks;
     struct transactions *transactions;

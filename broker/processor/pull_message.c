@@ -12,8 +12,12 @@
  *       again before its turn comes.
  * When memory is short (budget.h) an answer carries less, so that consumers go on emptying what is full; a pull that would wait is refused with
  * SYSTEM_BUSY: answered with "nothing found" its client would come back at once, again and again.  (test: unit/processor/memory)
+ * An expression is compiled once: with its heartbeat (broker/filter), or when the first pull brings it along. A parked pull keeps a reference to it, and
+ * an arrival wakes only those whose expression it satisfies; their run, like each run, asks for the filter anew.   (test: unit/processor/sql)
  *   I4  pulls that wait take WAITING_MAX bytes in all; beyond that a pull is answered at once, as if its time were over. */
 #include <string.h>
+#include "broker/filter/consumer_filters.h"
+#include "broker/filter/expressions.h"
 #include "broker/metadata/groups.h"
 #include "broker/metadata/offsets.h"
 #include "broker/metadata/topics.h"
@@ -36,10 +40,14 @@ enum {
     SHORT_BYTES = 16 << 10 /* of an answer while memory is short: a message at least */
 };
 
-struct tag_filter {
-    bool all;
+struct wish { /* what a pull is to bring */
+    bool all; /* whatever the tag */
     const int32_t *codes;
     uint32_t n;
+    struct sql *sql; /* borrowed; a parked one's has a reference. NULL: whatever the properties */
+    /* Messages of a retry topic, with filterSupportRetry: judged by what their group wants of the topic that they come from. NULL: not so. */
+    const struct consumer_filters *origins;
+    struct slice origin_group;
 };
 struct pull { /* a request's header; a parked one owns what the slices point to: the bytes behind the struct */
     struct ticket to;
@@ -48,7 +56,7 @@ struct pull { /* a request's header; a parked one owns what the slices point to:
     int32_t queue_id, max_msgs, sys_flag;
     bool may_park, may_commit, may_block;
     unsigned cold_tries;
-    struct tag_filter filter; /* of a parked one */
+    struct wish wish; /* of a parked one */
     struct broker_context *c; /* of one that outlives its request */
     size_t bytes;             /* the same: of all that it holds */
 };
@@ -60,14 +68,14 @@ struct run { /* one run of a pull: what the checks found out */
     struct arena *arena;
     int64_t now_ms;
     const struct group_config *group;
-    struct tag_filter filter;
+    struct wish wish;
     struct cold_range cold;
 };
 
 /* ---- tags ---- */
 static bool tags_match(void *ctx, int64_t tags_code)
 {
-    const struct tag_filter *f = ctx;
+    const struct wish *f = ctx;
     for (uint32_t i = 0; i < f->n; i++)
         if (f->codes[i] == (int32_t)tags_code)
             return true;
@@ -75,9 +83,9 @@ static bool tags_match(void *ctx, int64_t tags_code)
 }
 
 /* "a || b". False: no tag at all in it, as "||". Blank pieces count for nothing, and nothing matches then, as in Apache. */
-static bool tags_parse(struct slice text, struct arena *arena, struct tag_filter *out)
+static bool tags_parse(struct slice text, struct arena *arena, struct wish *out)
 {
-    *out = (struct tag_filter){.all = text.n == 0 || slice_is(text, "*")};
+    *out = (struct wish){.all = text.n == 0 || slice_is(text, "*")};
     if (out->all)
         return true;
     int32_t *codes = arena_alloc(arena, TAGS_MAX < text.n / 2 + 1 ? TAGS_MAX * sizeof *codes : (text.n / 2 + 1) * sizeof *codes);
@@ -99,6 +107,24 @@ static bool tags_parse(struct slice text, struct arena *arena, struct tag_filter
     out->codes = codes;
     return any;
 }
+
+/* ---- expressions ---- */
+/* Apache's rule: an expression that throws, or is null, does not match; a retry topic's message of which no filter is known does. */
+static bool properties_match(const struct wish *w, struct slice properties)
+{
+    const struct sql *sql = w->sql;
+    struct slice topic;
+    if (w->origins != NULL) {
+        bool known = prop_get(properties, PROP_RETRY_TOPIC, &topic);
+        const struct consumer_filter *f = known ? consumer_filters_find(w->origins, topic, w->origin_group) : NULL;
+        sql = f ? f->program : NULL;
+    }
+    return sql == NULL || sql_evaluate(sql, properties) == SQL_TRUE;
+}
+
+static bool record_matches(void *ctx, const struct message *m) { return properties_match(ctx, m->properties); }
+
+static struct slice origin_group(struct slice topic) { return slice_from(topic, sizeof RETRY_PREFIX - 1); }
 
 static bool is_tag_type(struct slice type) { return type.n == 0 || slice_is(type, "TAG"); }
 
@@ -143,28 +169,62 @@ static bool topic_check(struct run *r)
     return true;
 }
 
-/* Refuses expressions that are no tags: SQL92 has its own issue. */
-static bool type_check(struct run *r, struct slice type)
+static bool may_filter(struct run *r, struct slice type)
 {
-    if (is_tag_type(type))
+    if (r->c->config->enable_property_filter)
         return true;
     reply_refuse(r->out, RES_SYSTEM_ERROR, "The broker does not support consumer to filter message by %.*s", SLICE_ARG(slice_head(type, 64)));
     return false;
 }
 
+/* Apache lets everything through when such an expression does not compile; nobody can want that. */
+static bool own_expression(struct run *r)
+{
+    const struct pull *p = r->p;
+    struct fault why = {0};
+    if (p->subscription.n == 0)
+        fault_set(&why, MQ_EMALFORMED, 0, "there is no expression");
+    else if (!may_filter(r, p->expression_type))
+        return false;
+    else if (!slice_is(p->expression_type, "SQL92"))
+        fault_set(&why, MQ_EINVAL, 0, "expressionType is neither TAG nor SQL92");
+    else
+        r->wish.sql = expressions_get(r->c->expressions, p->subscription, &why);
+    r->wish.all = true;
+    if (r->wish.sql == NULL)
+        reply_refuse(r->out, RES_SUBSCRIPTION_PARSE_FAILED, "parse the consumer's subscription failed: %s", why.what);
+    return r->wish.sql != NULL;
+}
+
 static bool own_subscription(struct run *r)
 {
     const struct pull *p = r->p;
-    if (!type_check(r, p->expression_type))
-        return false;
+    if (!is_tag_type(p->expression_type))
+        return own_expression(r);
     if (p->sys_flag & PULL_CLASS_FILTER) {
-        r->filter.all = true;
+        r->wish.all = true;
         return true;
     }
-    if (tags_parse(p->subscription, r->arena, &r->filter))
+    if (tags_parse(p->subscription, r->arena, &r->wish))
         return true;
     reply_refuse(r->out, RES_SUBSCRIPTION_PARSE_FAILED, "parse the consumer's subscription failed");
     return false;
+}
+
+static bool session_expression(struct run *r, const struct subscription *s)
+{
+    const struct pull *p = r->p;
+    const struct consumer_filter *f = consumer_filters_find(r->c->filters, p->topic, p->group);
+    if (f == NULL) {
+        reply_refuse(r->out, RES_FILTER_DATA_NOT_EXIST, "The broker's consumer filter data is not exist!Your expression may be wrong!");
+        return false;
+    }
+    if (f->client_version < p->sub_version) {
+        reply_refuse(r->out, RES_FILTER_DATA_NOT_LATEST, "the consumer's consumer filter data not latest");
+        return false;
+    }
+    r->wish = (struct wish){.all = true, .sql = f->program};
+    return may_filter(r, slice_str(s->expression_type));
 }
 
 static bool session_subscription(struct run *r)
@@ -190,8 +250,19 @@ static bool session_subscription(struct run *r)
         return false;
     }
     if (!s->is_tag)
-        return type_check(r, slice_str(s->expression_type));
-    r->filter = (struct tag_filter){.all = s->n_codes == 0 || s->class_filter, .codes = s->codes, .n = s->n_codes};
+        return session_expression(r, s);
+    r->wish = (struct wish){.all = s->n_codes == 0 || s->class_filter, .codes = s->codes, .n = s->n_codes};
+    return true;
+}
+
+static bool subscription_check(struct run *r)
+{
+    if (!(r->p->sys_flag & PULL_SUBSCRIPTION ? own_subscription : session_subscription)(r))
+        return false;
+    if (r->c->config->filter_support_retry && slice_starts(r->p->topic, RETRY_PREFIX)) {
+        r->wish.origins = r->c->filters;
+        r->wish.origin_group = origin_group(r->p->topic);
+    }
     return true;
 }
 
@@ -213,7 +284,8 @@ static void read_store(struct run *r, struct get_result *got)
     struct get_request g = {.topic = p->topic, .queue_id = p->queue_id, .queue_off = p->queue_off, .may_block = p->may_block,
                             .max_bytes = (uint32_t)(far ? cfg->max_bytes_on_disk : cfg->max_bytes_in_memory),
                             .max_msgs = (uint32_t)(p->max_msgs < 1 ? 1 : p->max_msgs < count ? p->max_msgs : count),
-                            .match_tags = r->filter.all ? NULL : tags_match, .match_ctx = &r->filter};
+                            .match_tags = r->wish.all ? NULL : tags_match,
+                            .match_record = r->wish.sql || r->wish.origins ? record_matches : NULL, .match_ctx = &r->wish};
     if (budget_level(r->c->budget) >= BUDGET_NO_WORK && g.max_bytes > SHORT_BYTES)
         g.max_bytes = SHORT_BYTES;
     message_store_get(r->c->store, &g, &r->out->body, got);
@@ -306,7 +378,7 @@ static enum outcome pull_run(struct run *r)
 {
     const struct pull *p = r->p;
     struct get_result got;
-    if (!group_check(r) || !topic_check(r) || !(p->sys_flag & PULL_SUBSCRIPTION ? own_subscription : session_subscription)(r))
+    if (!group_check(r) || !topic_check(r) || !subscription_check(r))
         return PULL_ANSWER;
     read_store(r, &got);
     if (got.status == GET_COLD) {
@@ -336,9 +408,9 @@ static struct slice keep(uint8_t **at, struct slice s)
 }
 
 /* A copy with everything it points to, or NULL: no memory, or too many wait. */
-static struct pull *pull_keep(struct broker_context *c, const struct pull *p, const struct tag_filter *filter)
+static struct pull *pull_keep(struct broker_context *c, const struct pull *p, const struct wish *wish)
 {
-    size_t codes = filter->n * sizeof *filter->codes;
+    size_t codes = wish->n * sizeof *wish->codes;
     size_t bytes = sizeof *p + codes + p->group.n + p->topic.n + p->subscription.n + p->expression_type.n;
     struct pull *k = c->waiting_bytes < WAITING_MAX ? mem_alloc(bytes) : NULL;
     if (k == NULL)
@@ -348,10 +420,13 @@ static struct pull *pull_keep(struct broker_context *c, const struct pull *p, co
     k->c = c;
     k->bytes = bytes;
     c->waiting_bytes += bytes;
-    k->filter = *filter;
-    k->filter.codes = (const int32_t *)(const void *)keep(&at, slice_make(filter->codes, codes)).p;
+    k->wish = *wish;
+    k->wish.codes = (const int32_t *)(const void *)keep(&at, slice_make(wish->codes, codes)).p;
+    k->wish.sql = wish->sql ? sql_ref(wish->sql) : NULL;
     k->group = keep(&at, p->group);
     k->topic = keep(&at, p->topic);
+    if (wish->origins)
+        k->wish.origin_group = origin_group(k->topic);
     k->subscription = keep(&at, p->subscription);
     k->expression_type = keep(&at, p->expression_type);
     return k;
@@ -360,12 +435,13 @@ static struct pull *pull_keep(struct broker_context *c, const struct pull *p, co
 static void pull_drop(struct pull *k)
 {
     k->c->waiting_bytes -= k->bytes;
+    sql_unref(k->wish.sql);
     mem_free(k);
 }
 
 static bool park(struct run *r)
 {
-    struct pull *k = pull_keep(r->c, r->p, &r->filter);
+    struct pull *k = pull_keep(r->c, r->p, &r->wish);
     if (k == NULL)
         return false;
     int64_t hold = r->c->config->long_polling ? k->suspend_ms : r->c->config->short_polling_ms;
@@ -387,7 +463,7 @@ static void on_warm(void *arg)
 
 static bool wait_warm(struct run *r)
 {
-    struct pull *k = pull_keep(r->c, r->p, &r->filter);
+    struct pull *k = pull_keep(r->c, r->p, &r->wish);
     if (k == NULL)
         return false;
     k->may_block = ++k->cold_tries >= COLD_TRIES;
@@ -433,8 +509,7 @@ bool pull_message_match(void *ctx, void *pull, int64_t tags_code, struct slice p
 {
     struct pull *k = pull;
     (void)ctx;
-    (void)properties;
-    return k->filter.all || tags_match(&k->filter, tags_code);
+    return (k->wish.all || tags_match(&k->wish, tags_code)) && (properties.p == NULL || properties_match(&k->wish, properties));
 }
 
 void pull_message_wake(void *ctx, void *pull, enum longpoll_why why)

@@ -126,6 +126,8 @@ static void forget_subscription(struct consumer_group *g, struct subscription *s
 static void free_if_empty(struct sessions *s, struct consumer_group *g, struct producer_group *p)
 {
     if (g && g->n_clients == 0) {
+        if (s->listener.group_gone)
+            s->listener.group_gone(s->listener.ctx, g);
         struct hash_node *next;
         for (struct hash_node *n = hashmap_first(&g->subscriptions); n; n = next) {
             next = hashmap_next(&g->subscriptions, n);
@@ -321,6 +323,8 @@ static bool take_consumer(struct sessions *s, struct session_conn *c, const stru
                  consume_type_names[g->type], message_model_names[g->model]);
     if (s->listener.group_seen)
         s->listener.group_seen(s->listener.ctx, g->node.key, want->unit_mode);
+    if (s->listener.heard && !h->without_subscriptions)
+        s->listener.heard(s->listener.ctx, g);
     if (came || updated == 1)
         told_changed(s, g);
     return updated >= 0;

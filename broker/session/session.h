@@ -67,6 +67,8 @@ struct session_listener {
     int64_t (*mono_ms)(void *ctx); /* a clock that never jumps, for silence and intervals; NULL: now_ms is one */
     void (*members_changed)(void *ctx, struct consumer_group *g); /* somebody came or left, or topics were added or removed: 40 to all in g */
     void (*group_seen)(void *ctx, struct slice group, bool unit_mode); /* a consumer group's heartbeat: make its config and retry topic */
+    void (*heard)(void *ctx, const struct consumer_group *g); /* a heartbeat of the group was read: its subscriptions may be others now */
+    void (*group_gone)(void *ctx, const struct consumer_group *g); /* its last member left; g goes after the call */
     /* client_b wants another thing of topic than client_a, which is still here: at most once a minute and group */
     void (*subscription_mismatch)(void *ctx, struct consumer_group *g, const char *client_a, const char *client_b, const char *topic);
 };

@@ -34,7 +34,7 @@ struct arrival { /* one message became readable; topic is borrowed for the call 
     struct slice topic;
     int32_t queue_id;
     int64_t queue_off, tags_code, store_ms;
-    struct slice properties; /* borrowed; n == 0 when not at hand */
+    struct slice properties; /* borrowed; p == NULL when not at hand */
 };
 struct store_listener { /* NULL members allowed; called from message_store_turn() or a work's done, never from a put */
     void *ctx;

@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "broker/ack/ack_queue.h"
+#include "broker/filter/consumer_filters.h"
+#include "broker/filter/expressions.h"
 #include "broker/metadata/groups.h"
 #include "broker/metadata/offsets.h"
 #include "broker/metadata/topics.h"
@@ -141,6 +143,18 @@ static enum handled kept_at_once(void *broker, const struct ticket *to, enum kep
     return HANDLED_NOW;
 }
 
+static void on_heard(void *ctx, const struct consumer_group *g)
+{
+    (void)ctx;
+    consumer_filters_heard(r.c.filters, g, true, r.now_ms);
+}
+
+static void on_group_gone(void *ctx, const struct consumer_group *g)
+{
+    (void)ctx;
+    consumer_filters_gone(r.c.filters, g->node.key, r.now_ms);
+}
+
 static void start(void)
 {
     const struct store_config store = {.commit_log_dir = "commitlog", .commit_log_file_size = 16384, .consume_queue_file_size = 400,
@@ -163,6 +177,7 @@ static void start(void)
     r.config.commit_log_path = "commitlog";
     r.config.max_message_size = 2000;
     r.config.n_delay_levels = 2;
+    r.config.enable_property_filter = r.config.filter_support_retry = true;
     r.now_ms = T0 * 1000LL;
     r.disk = fake_disk_new(1);
     fake_disk_writeback(r.disk, 0);
@@ -173,7 +188,7 @@ static void start(void)
                                   .memory_bytes = 4096, .random = 88172645463325252u, .addr = "127.0.0.1:10911", .broker = &r,
                                   .register_now = register_now, .config_text = config_text, .config_set_live = config_set_live};
     CHECK(ack_queue_new(&acks, &r.c.acks) == MQ_OK && longpoll_new(&polls, &r.c.longpoll) == MQ_OK);
-    CHECK(sessions_new(&(struct session_listener){0}, &r.c.sessions) == MQ_OK && stats_new("c", r.now_ms, r.now_ms, &r.c.stats) == MQ_OK);
+    CHECK(sessions_new(&(struct session_listener){.heard = on_heard, .group_gone = on_group_gone}, &r.c.sessions) == MQ_OK && stats_new("c", r.now_ms, r.now_ms, &r.c.stats) == MQ_OK);
     CHECK(message_store_open(&store, fake_disk_io(r.disk), &r.exec.store, &listener, r.mono_ms, &r.c.store, NULL) == MQ_OK);
     CHECK(topics_open(file("topics.json"), &setup, &topics, r.now_ms, &r.c.topics, NULL) == MQ_OK);
     CHECK(groups_open(file("groups.json"), true, r.now_ms, &r.c.groups, NULL) == MQ_OK && offsets_open(file("offsets.json"), &r.c.offsets, NULL) == MQ_OK);
@@ -189,6 +204,8 @@ static void start(void)
     config_file_tell(r.locks_file, locks_written, NULL);
     const struct schedule_setup delays = {.store = r.c.store, .delay_ms = delay_ms, .n_levels = 2, .running = true};
     CHECK(schedule_open(file("delays.json"), &delays, &r.c.schedule, NULL) == MQ_OK);
+    CHECK(consumer_filters_open(file("filters.json"), &(struct consumer_filters_setup){.bloom = bloom_make(20, 32), .keep_ms = 1000}, r.now_ms, &r.c.filters, NULL) == MQ_OK);
+    CHECK((r.c.expressions = expressions_new()) != NULL);
     struct route_sink sink = {.rows = r.rows, .cap = ROWS_MAX};
     send_message_routes(&sink, &r.c);
     pull_message_routes(&sink, &r.c);
@@ -213,12 +230,14 @@ static void end(void)
     sim_exec_drain(&r.exec);
     config_file_close(r.locks_file);
     queue_locks_free(r.c.locks);
+    consumer_filters_close(r.c.filters);
     offsets_close(r.c.offsets);
     groups_close(r.c.groups);
     topics_close(r.c.topics);
     schedule_close(r.c.schedule, message_store_close(r.c.store, r.mono_ms));
     longpoll_free(r.c.longpoll);
     transactions_free(r.c.transactions);
+    expressions_free(r.c.expressions);
     ack_queue_free(r.c.acks);
     sessions_free(r.c.sessions);
     stats_free(r.c.stats);

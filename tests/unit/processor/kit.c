@@ -211,6 +211,21 @@ static void tables_open(void)
     config_file_tell(k.locks_file, locks_written, NULL);
     const struct schedule_setup delays = {.store = k.c.store, .delay_ms = k.config.delay_level_ms, .n_levels = k.config.n_delay_levels, .running = true};
     cr_assert(schedule_open(table_file("config/delayOffset.json", false), &delays, &k.c.schedule, &why) == MQ_OK);
+    const struct consumer_filters_setup filters = {.bloom = bloom_make(k.config.bloom_error_percent, k.config.bloom_members), .keep_ms = k.config.filter_keep_ms};
+    cr_assert(consumer_filters_open(table_file("config/consumerFilter.json", false), &filters, k.now_ms, &k.c.filters, &why) == MQ_OK);
+    cr_assert((k.c.expressions = expressions_new()) != NULL);
+}
+
+static void on_heard(void *ctx, const struct consumer_group *g)
+{
+    (void)ctx;
+    consumer_filters_heard(k.c.filters, g, true, k.now_ms);
+}
+
+static void on_group_gone(void *ctx, const struct consumer_group *g)
+{
+    (void)ctx;
+    consumer_filters_gone(k.c.filters, g->node.key, k.now_ms);
 }
 
 static void waiters_open(void)
@@ -219,7 +234,7 @@ static void waiters_open(void)
                                    .region_id = (const char *const *)&k.config.region_id};
     const struct longpoll_config polls = {.ctx = &k.c, .match = pull_message_match, .wake = pull_message_wake, .drop = pull_message_drop};
     cr_assert(ack_queue_new(&acks, &k.c.acks) == MQ_OK && longpoll_new(&polls, &k.c.longpoll) == MQ_OK);
-    cr_assert(sessions_new(&(struct session_listener){0}, &k.c.sessions) == MQ_OK);
+    cr_assert(sessions_new(&(struct session_listener){.heard = on_heard, .group_gone = on_group_gone}, &k.c.sessions) == MQ_OK);
     cr_assert(stats_new(k.config.cluster_name, k.now_ms, k.now_ms, &k.c.stats) == MQ_OK);
 }
 
@@ -236,6 +251,7 @@ static void parts_close(void)
     sim_exec_drain(&k.exec);
     config_file_close(k.locks_file);
     queue_locks_free(k.c.locks);
+    consumer_filters_close(k.c.filters); /* no session ends before sessions_free(), which tells nobody */
     offsets_close(k.c.offsets);
     groups_close(k.c.groups);
     topics_close(k.c.topics);
@@ -243,6 +259,7 @@ static void parts_close(void)
     schedule_close(k.c.schedule, flushed);
     k.c.schedule = NULL;
     longpoll_free(k.c.longpoll);
+    expressions_free(k.c.expressions);
     transactions_free(k.c.transactions);
     ack_queue_free(k.c.acks);
     sessions_free(k.c.sessions);

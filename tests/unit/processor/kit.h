@@ -7,6 +7,8 @@
 #include <jansson.h>
 
 #include "broker/ack/ack_queue.h"
+#include "broker/filter/consumer_filters.h"
+#include "broker/filter/expressions.h"
 #include "broker/longpoll/longpoll.h"
 #include "broker/metadata/groups.h"
 #include "broker/metadata/offsets.h"
