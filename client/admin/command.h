@@ -37,6 +37,7 @@ enum opt {
     OPT_FROM,
     OPT_COUNT,
     OPT_FILTER,
+    OPT_SQL,
     OPT_GROUP,
     OPT_IDLE,
     OPT_ALL,

@@ -40,6 +40,7 @@ static const struct opt_row tail_options[] = {
     {OPT_FROM, 'f', "from", "WHERE", "first last", "first, last, or a time: 2026-03-01T12:00:00, or ms since 1970 (default: last)"},
     {OPT_COUNT, 'c', "count", "N", NULL, "ends after N messages"},
     {OPT_FILTER, 0, "filter", "TAGS", NULL, "only these tags: \"a || b\" (default: all)"},
+    {OPT_SQL, 0, "sql", "EXPR", NULL, "only what this SQL92 expression over properties matches: \"a > 5 AND colour = 'red'\""},
     {OPT_GROUP, 'g', "group", "GROUP", NULL, "consumes as a member of this consumer group, which then has consumed what was shown"},
     {OPT_IDLE, 0, "idle", "MS", NULL, "ends when no message came for so long (default: never)"},
     {OPT_NONE, 0, NULL, NULL, NULL, NULL},
@@ -118,8 +119,10 @@ const struct command commands[] = {
      "cmq send Orders 'hello' --tag new --keys 4711\nprintf 'a\\nb\\n' | cmq send Orders - -o csv", send_options, true, true, 2, 2, cmd_send},
     {"tail", "TOPIC", "prints messages as they arrive",
      "Prints a line per message until Ctrl-C, --count or --idle ends it: when it was stored, broker:queue:offset, tag, keys, body. "
-     "Without --group nobody's offsets are touched. Bytes that a terminal would obey are printed as \\xNN.",
-     "cmq tail Orders --from first --count 10\ncmq tail Orders --filter 'new || paid' -o json", tail_options, true, true, 1, 1, cmd_tail},
+     "Without --group nobody's offsets are touched. Bytes that a terminal would obey are printed as \\xNN. "
+     "With --group and --sql the brokers judge, and need enablePropertyFilter=true.",
+     "cmq tail Orders --from first --count 10\ncmq tail Orders --filter 'new || paid' -o json\n"
+     "cmq tail Orders --sql \"price > 9.5 AND colour IN ('red', 'blue')\"", tail_options, true, true, 1, 1, cmd_tail},
     {"topic list", "", "the topics", "Lists topics by name. Retry, dead-letter and system topics are shown with --all.", NULL, topic_list_options, true, true,
      0, 0, cmd_topic_list},
     {"topic create", "TOPIC", "makes a topic, or changes its queues",

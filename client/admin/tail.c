@@ -13,6 +13,8 @@
 #include "client/admin/out.h"
 #include "client/admin/talk.h"
 #include "common/base/clock.h"
+#include "common/filter/sql.h"
+#include "common/protocol/message.h"
 
 enum { QUEUES_MAX = 65536, LOOK_MS = 3000 };
 
@@ -31,6 +33,8 @@ struct tail {
     int64_t from_ms; /* a time, or one of the two below */
     struct out out;
     uint64_t shown;
+    struct sql *sql; /* of --sql without --group; else NULL */
+    struct buf properties;
 };
 enum { FROM_LAST = -1, FROM_FIRST = -2 };
 
@@ -210,6 +214,17 @@ static void show(struct tail *t, const struct cmq_message *m)
     out_bytes(&t->out, body);
 }
 
+static void add_property(void *arg, const char *name, const char *value) { prop_add(arg, name, slice_str(value)); }
+
+static bool sql_wants(struct tail *t, const struct cmq_message *m)
+{
+    if (t->sql == NULL)
+        return true;
+    buf_clear(&t->properties);
+    cmq_message_properties(m, add_property, &t->properties);
+    return sql_evaluate(t->sql, buf_view(&t->properties)) == SQL_TRUE;
+}
+
 /* --filter without a group is done here: "a || b". */
 static bool wanted(const struct call *c, const struct cmq_message *m)
 {
@@ -234,7 +249,7 @@ static int follow(struct tail *t, int64_t count, int64_t idle_ms)
         int64_t now_ms = clock_mono_ms();
         if (code == CMQ_OK) {
             last_ms = now_ms;
-            if (wanted(t->c, m))
+            if (wanted(t->c, m) && sql_wants(t, m))
                 show(t, m);
             cmq_message_free(m);
         } else if (code != CMQ_ERR_TIMEOUT) {
@@ -271,12 +286,42 @@ static enum cmq_code set_all(struct tail *t, struct cmq_config *cfg, struct cmq_
     return code;
 }
 
+/* What cannot be an expression is told before anybody is asked for anything. */
+static int compile(struct tail *t)
+{
+    const struct call *c = t->c;
+    struct fault why = {0};
+    if (c->opt[OPT_SQL] == NULL)
+        return DONE;
+    if (c->opt[OPT_FILTER]) {
+        complain(c, "--filter and --sql exclude each other; TAGS is a property in SQL: TAGS = 'new'");
+        return USAGE;
+    }
+    if (sql_compile(slice_str(c->opt[OPT_SQL]), &t->sql, &why) != MQ_OK) {
+        complain(c, "--sql %.100s: %s", c->opt[OPT_SQL], why.what);
+        return USAGE;
+    }
+    if (c->opt[OPT_GROUP]) { /* the brokers judge */
+        sql_unref(t->sql);
+        t->sql = NULL;
+    }
+    return DONE;
+}
+
+static enum cmq_code subscribe(struct tail *t, struct cmq_error *err)
+{
+    const struct call *c = t->c;
+    if (c->opt[OPT_SQL])
+        return cmq_consumer_subscribe_sql(t->consumer, c->arg[0], c->opt[OPT_SQL], err);
+    return cmq_consumer_subscribe(t->consumer, c->arg[0], c->opt[OPT_FILTER] ? c->opt[OPT_FILTER] : "*", err);
+}
+
 static int begin(struct tail *t)
 {
     struct cmq_config *cfg;
     struct cmq_error err = {0};
     const struct call *c = t->c;
-    const char *topic = c->arg[0], *filter = c->opt[OPT_FILTER];
+    const char *topic = c->arg[0];
     int rc = session_config(c, &cfg);
     if (rc != DONE)
         return rc;
@@ -287,7 +332,7 @@ static int begin(struct tail *t)
         code = cmq_admin_new(cfg, &t->admin, &err);
     cmq_config_free(cfg);
     if (code == CMQ_OK)
-        code = t->admin ? begin_by_hand(t, &err) : cmq_consumer_subscribe(t->consumer, topic, filter ? filter : "*", &err);
+        code = t->admin ? begin_by_hand(t, &err) : subscribe(t, &err);
     if (code == CMQ_OK)
         code = cmq_consumer_start(t->consumer, &err);
     if (code != CMQ_OK)
@@ -305,6 +350,8 @@ int cmd_tail(const struct call *c)
     struct cmq_error err = {0};
     int64_t count, idle_ms;
     if (!call_number(c, OPT_COUNT, 1, INT64_MAX, 0, &count) || !call_number(c, OPT_IDLE, 1, 86400000, 0, &idle_ms) || !parse_from(c, &t.from_ms))
+        return USAGE;
+    if (compile(&t) != DONE)
         return USAGE;
     const struct sigaction act = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigaction(SIGINT, &act, NULL);
@@ -326,5 +373,7 @@ int cmd_tail(const struct call *c)
     cmq_consumer_free(t.consumer);
     cmq_admin_free(t.admin);
     free(t.places);
+    sql_unref(t.sql);
+    buf_free(&t.properties);
     return rc;
 }

@@ -167,6 +167,7 @@ undo_alloc:
 struct change {
     struct cmq_consumer *c;
     const char *topic, *expression;
+    bool sql;
     const struct cmq_queue *queues;
     size_t n;
     int64_t queue_off;
@@ -191,17 +192,27 @@ static void run_subscribe(void *arg)
 {
     struct change *ch = arg;
     struct cmq_consumer *c = ch->c;
-    ch->code = topic_sub_add(c, ch->topic, ch->expression, ch->err);
+    ch->code = topic_sub_add(c, ch->topic, ch->expression, ch->sql, ch->err);
     if (ch->code == CMQ_OK && atomic_load(&c->started))
         client_heartbeat(c->client, NULL, NULL);
 }
 
-enum cmq_code cmq_consumer_subscribe(struct cmq_consumer *c, const char *topic, const char *expression, struct cmq_error *err)
+static enum cmq_code subscribe(struct cmq_consumer *c, const char *topic, const char *expression, bool sql, struct cmq_error *err)
 {
     if (topic == NULL || !name_valid(slice_str(topic), MESSAGE_TOPIC_MAX))
         return error_set(err, CMQ_ERR_ARGUMENT, "topic %.80s: expected letters, digits, _ - %% |, 1 to %d of them", topic ? topic : "", MESSAGE_TOPIC_MAX);
-    struct change ch = {.topic = topic, .expression = expression};
+    struct change ch = {.topic = topic, .expression = expression, .sql = sql};
     return change(c, run_subscribe, &ch, err);
+}
+
+enum cmq_code cmq_consumer_subscribe(struct cmq_consumer *c, const char *topic, const char *expression, struct cmq_error *err)
+{
+    return subscribe(c, topic, expression, false, err);
+}
+
+enum cmq_code cmq_consumer_subscribe_sql(struct cmq_consumer *c, const char *topic, const char *expression, struct cmq_error *err)
+{
+    return subscribe(c, topic, expression, true, err);
 }
 
 static void run_unsubscribe(void *arg)
@@ -334,7 +345,7 @@ enum cmq_code cmq_consumer_start(struct cmq_consumer *c, struct cmq_error *err)
     c->delivery = c->fd >= 0 ? BY_LOOP : c->fn != NULL ? BY_THREADS : BY_POLL;
     enum cmq_code code = CMQ_OK;
     if (!c->by_hand && !c->broadcasting && topic_sub_find(c, c->retry_topic) == NULL)
-        code = topic_sub_add(c, c->retry_topic, "*", err); /* what the group said later to comes back through it */
+        code = topic_sub_add(c, c->retry_topic, "*", false, err); /* what the group said later to comes back through it */
     if (code == CMQ_OK)
         code = client_start(c->client, err);
     struct change ch = {0};

@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "client/consumer/tag_filter.h"
+#include "client/consumer/topic_filter.h"
 #include "client/consumer/window.h"
 #include "client/core/client.h"
 #include "client/offset/local_offsets.h"
@@ -23,7 +23,7 @@ enum delivery { BY_POLL, BY_THREADS, BY_LOOP };
 struct topic_sub { /* network thread */
     struct list node; /* in consumer.topics */
     struct cmq_consumer *consumer;
-    struct tag_filter sub;
+    struct topic_filter sub;
     struct route_want want;
     bool busy, again;     /* a rebalance is under way; another shall follow */
     bool announced;       /* the brokers have heard of it */
@@ -43,7 +43,7 @@ struct held_queue { /* a queue that is ours */
     int64_t next_off, broker_id, committed;
     struct loop_timer timer;   /* the next try */
     struct route_want want;
-    const struct tag_filter *sub; /* NULL: assigned by hand */
+    const struct topic_filter *sub; /* NULL: assigned by hand */
     uint64_t lock_round;       /* the last one that asked for its lock */
     bool was_locked;           /* at least once */
     struct loop_timer suspend_timer;
@@ -123,13 +123,13 @@ void rebalance_soon(struct cmq_consumer *c, int64_t delay_ms);
 void rebalance_end(struct cmq_consumer *c); /* no more timers */
 void rebalance_assigned(struct cmq_consumer *c, const struct cmq_queue *queues, size_t n);
 struct topic_sub *topic_sub_find(struct cmq_consumer *c, const char *topic);
-enum cmq_code topic_sub_add(struct cmq_consumer *c, const char *topic, const char *expression, struct cmq_error *err);
+enum cmq_code topic_sub_add(struct cmq_consumer *c, const char *topic, const char *expression, bool sql, struct cmq_error *err);
 void topic_sub_remove(struct cmq_consumer *c, struct topic_sub *t);
 bool consumer_heartbeat(void *ctx, struct buf *body);
 void consumer_route_changed(void *ctx, const char *topic);
 
 /* pull.c */
-struct held_queue *queue_hold(struct cmq_consumer *c, const struct cmq_queue *q, const struct tag_filter *sub); /* NULL: out of memory */
+struct held_queue *queue_hold(struct cmq_consumer *c, const struct cmq_queue *q, const struct topic_filter *sub); /* NULL: out of memory */
 void queue_drop(struct held_queue *q, bool report);
 struct held_queue *queue_find(struct cmq_consumer *c, const struct cmq_queue *q); /* network thread, or under lock */
 void queue_ref(struct held_queue *q);

@@ -56,7 +56,7 @@ static bool take_seek(struct cmq_consumer *c, const struct cmq_queue *q, int64_t
     return false;
 }
 
-struct held_queue *queue_hold(struct cmq_consumer *c, const struct cmq_queue *queue, const struct tag_filter *sub)
+struct held_queue *queue_hold(struct cmq_consumer *c, const struct cmq_queue *queue, const struct topic_filter *sub)
 {
     size_t topic_n = strlen(queue->topic) + 1, broker_n = strlen(queue->broker_name) + 1;
     struct held_queue *q = mem_zalloc(sizeof *q + topic_n + broker_n);
@@ -247,7 +247,7 @@ void pull_next(struct held_queue *q)
         {SLICE_LIT("suspendTimeoutMillis"), NUMBER(suspend, SUSPEND_MS)},
         {SLICE_LIT("subscription"), slice_str(q->sub ? q->sub->expression : "*")},
         {SLICE_LIT("subVersion"), NUMBER(version, q->sub ? q->sub->version : 0)},
-        {SLICE_LIT("expressionType"), SLICE_LIT("TAG")},
+        {SLICE_LIT("expressionType"), slice_str(q->sub ? topic_filter_type(q->sub) : "TAG")},
     };
     struct command cmd = client_command(c->client, REQ_PULL_MESSAGE, ext, sizeof ext / sizeof *ext);
     q->pulling = true;
@@ -290,7 +290,7 @@ static bool decode(const struct held_queue *q, struct slice body, int64_t from, 
         }
         if (m == NULL)
             return false;
-        if (q->sub != NULL && !tag_filter_wants(q->sub, cmq_message_tag(m))) {
+        if (q->sub != NULL && !topic_filter_wants(q->sub, cmq_message_tag(m))) {
             cmq_message_free(m); /* another tag with the same hash */
             continue;
         }

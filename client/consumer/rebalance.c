@@ -41,7 +41,7 @@ struct topic_sub *topic_sub_find(struct cmq_consumer *c, const char *topic)
 static void topic_free(struct topic_sub *t)
 {
     client_route_drop(&t->want);
-    tag_filter_fini(&t->sub);
+    topic_filter_fini(&t->sub);
     mem_free(t);
 }
 
@@ -283,20 +283,20 @@ void consumer_route_changed(void *ctx, const char *topic)
 
 /* ---- subscriptions ---- */
 
-enum cmq_code topic_sub_add(struct cmq_consumer *c, const char *topic, const char *expression, struct cmq_error *err)
+enum cmq_code topic_sub_add(struct cmq_consumer *c, const char *topic, const char *expression, bool sql, struct cmq_error *err)
 {
     struct fault why = {0};
-    struct tag_filter sub;
+    struct topic_filter sub;
     if (c->by_hand)
         return error_set(err, CMQ_ERR_ARGUMENT, "subscribe to %.80s: queues are assigned by hand", topic);
     if (c->n_topics >= TOPICS_MAX)
         return error_set(err, CMQ_ERR_FULL, "subscribe to %.80s: more than %d topics", topic, TOPICS_MAX);
-    enum mq_err failed = tag_filter_init(&sub, topic, expression, clock_wall_ms(), &why);
+    enum mq_err failed = (sql ? topic_filter_init_sql : topic_filter_init)(&sub, topic, expression, clock_wall_ms(), &why);
     if (failed != MQ_OK)
         return failed == MQ_EINVAL ? error_set(err, CMQ_ERR_ARGUMENT, "%s", why.what) : error_of_fault(err, &why);
     struct topic_sub *old = topic_sub_find(c, topic), *t = mem_zalloc(sizeof *t);
     if (t == NULL) {
-        tag_filter_fini(&sub);
+        topic_filter_fini(&sub);
         return error_set(err, CMQ_ERR_NO_MEMORY, "subscribe: out of memory");
     }
     if (old != NULL)
@@ -363,7 +363,7 @@ bool consumer_heartbeat(void *ctx, struct buf *body)
     jw_key(&w, "subscriptionDataSet");
     jw_array(&w);
     LIST_EACH(it, &c->topics)
-        tag_filter_json(&CONTAINER_OF(it, struct topic_sub, node)->sub, &w);
+        topic_filter_json(&CONTAINER_OF(it, struct topic_sub, node)->sub, &w);
     jw_end_array(&w);
     jw_kv_bool(&w, "unitMode", false);
     jw_end_object(&w);

@@ -200,6 +200,9 @@ typedef enum cmq_consume_result cmq_message_fn(void *arg, const struct cmq_messa
 CMQ_API enum cmq_code cmq_consumer_new(const struct cmq_config *cfg, struct cmq_consumer **out, struct cmq_error *err);
 /* Before or after the start. expression: "*", "a || b" (tags). Clustering: the group's members share the queues of the topic. */
 CMQ_API enum cmq_code cmq_consumer_subscribe(struct cmq_consumer *c, const char *topic, const char *expression, struct cmq_error *err);
+/* The same by an SQL92 expression over the messages' properties, judged by the broker: price > 9.5 AND colour IN ('red', 'blue'). CMQ_ERR_ARGUMENT: it
+ * does not compile, words say where. A broker without enablePropertyFilter=true refuses the pulls: nothing comes, and the log says why. */
+CMQ_API enum cmq_code cmq_consumer_subscribe_sql(struct cmq_consumer *c, const char *topic, const char *expression, struct cmq_error *err);
 CMQ_API enum cmq_code cmq_consumer_unsubscribe(struct cmq_consumer *c, const char *topic, struct cmq_error *err);
 /* How messages are delivered: choose one before the start.
  *   threads   cmq_consumer_on_message(): fn runs on consumeThreads threads of the library, several at once for different messages.

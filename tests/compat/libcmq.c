@@ -160,6 +160,62 @@ static int a_batch_comes_as_its_messages(void)
     return 1;
 }
 
+static enum cmq_code send_row(struct cmq_producer *p, const char *t, int i)
+{
+    char a[16], body[16];
+    snprintf(a, sizeof a, "%d", i);
+    snprintf(body, sizeof body, "m%d", i);
+    struct cmq_message *m = cmq_message_new(t, body, strlen(body));
+    cmq_message_set_property(m, "a", a, NULL);
+    cmq_message_set_property(m, "colour", i % 2 ? "red" : "it's", NULL);
+    enum cmq_code code = cmq_producer_send(p, m, NULL, &err);
+    cmq_message_free(m);
+    return code;
+}
+
+static int an_sql_expression_chooses(void)
+{
+    struct cmq_producer *p;
+    struct cmq_message *got;
+    const char *t = name(0, "sql");
+    TRY(topic(t, 1));
+    TRY(producer(&p));
+    for (int i = 0; i < 10; i++)
+        TRY(send_row(p, t, i));
+    struct cmq_config *cfg = config(name(1, "g-sql"));
+    struct cmq_consumer *c = NULL;
+    TRY(cmq_consumer_new(cfg, &c, &err));
+    EXPECT(cmq_consumer_subscribe_sql(c, t, "a > 5 AND", &err) == CMQ_ERR_ARGUMENT && strstr(err.words, "a value expected") != NULL);
+    TRY(cmq_consumer_subscribe_sql(c, t, "a BETWEEN 3 AND 8 AND colour = 'it''s'", &err));
+    TRY(cmq_consumer_start(c, &err));
+    for (int i = 4; i <= 8; i += 2) {
+        TRY(cmq_consumer_poll(c, 30000, &got, &err));
+        EXPECT(cmq_message_queue_offset(got) == i);
+        cmq_message_free(got);
+    }
+    EXPECT(cmq_consumer_poll(c, 500, &got, &err) == CMQ_ERR_TIMEOUT);
+    TRY(send_row(p, t, 5)); /* while the pull waits at the broker */
+    TRY(send_row(p, t, 6));
+    TRY(cmq_consumer_poll(c, 30000, &got, &err));
+    EXPECT(cmq_message_queue_offset(got) == 11);
+    cmq_message_free(got);
+    TRY(cmq_consumer_subscribe_sql(c, t, "colour IN ('red') AND a > 8", &err)); /* another expression from here on */
+    TRY(send_row(p, t, 8));
+    TRY(send_row(p, t, 9));
+    for (;;) { /* the group may be told a few again */
+        TRY(cmq_consumer_poll(c, 30000, &got, &err));
+        int64_t off = cmq_message_queue_offset(got);
+        cmq_message_free(got);
+        EXPECT(off == 9 || off == 13);
+        if (off == 13)
+            break;
+    }
+    cmq_consumer_free(c);
+    cmq_config_free(cfg);
+    cmq_producer_free(p);
+    return 1;
+}
+
 static int two_members_share_and_take_over(void)
 {
     enum { N = 100 };
@@ -587,6 +643,7 @@ int main(int argc, char **argv)
         int (*fn)(void);
     } cases[] = {{"compressed_bodies_come_back_whole", compressed_bodies_come_back_whole},
                  {"a_batch_comes_as_its_messages", a_batch_comes_as_its_messages},
+                 {"an_sql_expression_chooses", an_sql_expression_chooses},
                  {"two_members_share_and_take_over", two_members_share_and_take_over},
                  {"what_is_refused_comes_again", what_is_refused_comes_again},
                  {"a_delay_level_delays", a_delay_level_delays},

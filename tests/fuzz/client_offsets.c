@@ -1,7 +1,7 @@
 /* client_offsets.c - fuzz target: the file of a broadcasting member's offsets, and the tags of a subscription. */
 #include <string.h>
 
-#include "client/consumer/tag_filter.h"
+#include "client/consumer/topic_filter.h"
 #include "client/offset/local_offsets.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -16,18 +16,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     local_offsets_close(l);
     char *text = slice_dup(slice_make(data, n));
     CHECK(text != NULL);
-    struct tag_filter t;
-    if (tag_filter_init(&t, "T", text, 1, &why) == MQ_OK) {
+    struct topic_filter t;
+    if (topic_filter_init(&t, "T", text, 1, &why) == MQ_OK) {
         struct buf out = {0};
         struct jw w = jw_over(&out, false);
-        tag_filter_json(&t, &w);
+        topic_filter_json(&t, &w);
         for (size_t i = 0; i < t.n_tags; i++) {
             char *tag = slice_dup(t.tags[i]);
-            CHECK(tag != NULL && tag[0] != '\0' && tag_filter_wants(&t, tag));
+            CHECK(tag != NULL && tag[0] != '\0' && topic_filter_wants(&t, tag));
             free(tag);
         }
         buf_free(&out);
-        tag_filter_fini(&t);
+        topic_filter_fini(&t);
     }
     free(text);
     return 0;

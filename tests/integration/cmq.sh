@@ -62,6 +62,8 @@ run send Orders a b; same "a word too many" 2 $rc
 run topic list --nope; same "an unknown option" 2 $rc; has "is named" "--nope" "$stderr"
 run topic list -o xml; same "an unknown format" 2 $rc; has "names those there are" "table json csv" "$stderr"
 run topic create T --queues 0; same "a number out of bounds" 2 $rc; has "names the bounds" "from 1 to 65536" "$stderr"
+run tail T --sql 'a >'; same "an expression that does not compile" 2 $rc; has "is told where" "at the end: a value expected" "$stderr"
+run tail T --sql 'a > 5' --filter x; same "tags and an expression" 2 $rc
 run tail T --from yesterday; same "a strange time" 2 $rc
 run topic list -n "a b"; same "an address that is none" 2 $rc
 run topic list --set noSuchKey=1; same "an unknown setting" 2 $rc; has "is named" "noSuchKey" "$stderr"
@@ -135,7 +137,7 @@ has "is shown in its words" "expected one of ASYNC_FLUSH SYNC_FLUSH" "$(cat "$tm
 same "and leaves nothing" "" "$(ls "$TMPDIR")"
 
 echo "--- topics"
-start_up --dir "$tmp/data" || { echo "$passed passed, $((failed + 1)) failed"; exit 1; }
+start_up --dir "$tmp/data" --set enablePropertyFilter=true || { echo "$passed passed, $((failed + 1)) failed"; exit 1; }
 export NAMESRV_ADDR="$addrs"
 run up --dir "$tmp/data"; same "a second cluster in the same folder" 1 $rc; has "is refused" "another cmq up runs in" "$stderr"
 taken=$(sed -n 's/^broker-a,127.0.0.1:\([0-9]*\),.*/\1/p' "$tmp/up.csv")
@@ -198,6 +200,11 @@ tail_pid=$!
 until_true 10 grep -q Following "$tmp/int.err"
 kill -TERM $tail_pid; wait $tail_pid; same "a signal ends tail with 0" 0 $?
 run tail Nope; same "a topic that is not there" 1 $rc
+run send Priced cheap -p price=1.5; run send Priced dear -p price=20; run send Priced free
+run tail Priced --from first --idle 700 --sql 'price > 9.5' -o csv
+same "tail with an expression shows what it matches" "dear" "$(tail -n +2 "$tmp/stdout" | cut -d, -f10)"
+run tail Priced --from first --idle 2500 --group g-sql --sql 'price > 9.5 OR price IS NULL' -o csv
+same "and brokers judge for a group" "dear free" "$(tail -n +2 "$tmp/stdout" | cut -d, -f10 | sort | xargs)"
 
 echo "--- delete"
 run topic delete Orders --dry-run; same "a dry run" 0 $rc; has "says what would go" "12 messages on 1 brokers" "$(printf '%s' "$stderr" | sed 's/1[0-9] messages/12 messages/')"

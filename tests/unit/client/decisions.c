@@ -8,7 +8,7 @@
 
 #include "client/consumer/allocate.h"
 #include "client/consumer/md5.h"
-#include "client/consumer/tag_filter.h"
+#include "client/consumer/topic_filter.h"
 #include "client/core/error.h"
 #include "client/core/uniq_id.h"
 #include "client/offset/offsets.h"
@@ -196,29 +196,48 @@ Test(errors, tell_whether_to_try_again)
 
 Test(subscription, tags_are_read_and_matched_as_texts)
 {
-    struct tag_filter s;
+    struct topic_filter s;
     struct fault why = {0};
-    cr_assert(tag_filter_init(&s, "t", " a || b||c d ", 7, &why) == MQ_OK, "%s", why.what);
+    cr_assert(topic_filter_init(&s, "t", " a || b||c d ", 7, &why) == MQ_OK, "%s", why.what);
     cr_expect(s.n_tags == 3 && slice_is(s.tags[0], "a") && slice_is(s.tags[1], "b") && slice_is(s.tags[2], "c d"));
-    cr_expect(tag_filter_wants(&s, "b") && !tag_filter_wants(&s, "") && !tag_filter_wants(&s, "ab"));
+    cr_expect(topic_filter_wants(&s, "b") && !topic_filter_wants(&s, "") && !topic_filter_wants(&s, "ab"));
     struct buf out = {0};
     struct jw w = jw_over(&out, false);
-    tag_filter_json(&s, &w);
+    topic_filter_json(&s, &w);
     cr_expect(slice_is(buf_view(&out), "{\"classFilterMode\":false,\"codeSet\":[97,98,96231],\"expressionType\":\"TAG\",\"subString\":\"a || b||c d\","
                                        "\"subVersion\":7,\"tagsSet\":[\"a\",\"b\",\"c d\"],\"topic\":\"t\"}"),
               "%.*s", SLICE_ARG(buf_view(&out)));
     buf_free(&out);
-    tag_filter_fini(&s);
+    topic_filter_fini(&s);
     static const char *const all[] = {NULL, "", "  ", "*"};
     for (size_t i = 0; i < 4; i++) {
-        cr_assert(tag_filter_init(&s, "t", all[i], 0, NULL) == MQ_OK);
-        cr_expect(s.n_tags == 0 && tag_filter_wants(&s, "x"));
+        cr_assert(topic_filter_init(&s, "t", all[i], 0, NULL) == MQ_OK);
+        cr_expect(s.n_tags == 0 && topic_filter_wants(&s, "x"));
         cr_expect_str_eq(s.expression, "*");
-        tag_filter_fini(&s);
+        topic_filter_fini(&s);
     }
     static const char *const bad[] = {"a||", "||a", "a | b", "a || || b", "a|||b"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        cr_expect(tag_filter_init(&s, "t", bad[i], 0, &why) == MQ_EINVAL, "%s", bad[i]);
+        cr_expect(topic_filter_init(&s, "t", bad[i], 0, &why) == MQ_EINVAL, "%s", bad[i]);
+}
+
+Test(subscription, an_sql_expression_is_compiled_and_told_as_such)
+{
+    struct topic_filter s;
+    struct fault why = {0};
+    cr_assert(topic_filter_init_sql(&s, "t", "a > 5 AND b = 'x'", 7, &why) == MQ_OK, "%s", why.what);
+    struct buf out = {0};
+    struct jw w = jw_over(&out, false);
+    topic_filter_json(&s, &w);
+    cr_expect(slice_is(buf_view(&out), "{\"classFilterMode\":false,\"codeSet\":[],\"expressionType\":\"SQL92\",\"subString\":\"a > 5 AND b = 'x'\","
+                                       "\"subVersion\":7,\"tagsSet\":[],\"topic\":\"t\"}"),
+              "%.*s", SLICE_ARG(buf_view(&out)));
+    cr_expect(topic_filter_wants(&s, "any tag"));
+    buf_free(&out);
+    topic_filter_fini(&s);
+    cr_expect(topic_filter_init_sql(&s, "t", "a >", 7, &why) == MQ_EINVAL);
+    cr_expect_str_eq(why.what, "SQL92 expression: at the end: a value expected");
+    cr_expect(topic_filter_init_sql(&s, "t", NULL, 7, &why) == MQ_EINVAL);
 }
 
 Test(uniq_id, has_apaches_layout)

@@ -1,10 +1,11 @@
-/* tag_filter.c - tag expressions. Blanks around a tag do not count. */
-#include "client/consumer/tag_filter.h"
+/* topic_filter.c - tag expressions, in which blanks around a tag do not count, and SQL92 expressions, which are compiled only to see that they can be. */
+#include "client/consumer/topic_filter.h"
 
 #include "common/base/mem.h"
+#include "common/filter/sql.h"
 #include "common/protocol/message.h"
 
-static enum mq_err split(struct tag_filter *s, struct fault *why)
+static enum mq_err split(struct topic_filter *s, struct fault *why)
 {
     struct slice rest = slice_str(s->expression);
     size_t most = 1;
@@ -21,32 +22,49 @@ static enum mq_err split(struct tag_filter *s, struct fault *why)
         rest = bar ? slice_from(rest, (size_t)(bar - rest.p) + 2) : slice_make(NULL, 0);
         if (tag.n == 0 || memchr(tag.p, '|', tag.n) != NULL)
             return fault_set(why, MQ_EINVAL, 0, "subscription \"%.100s\": expected * or tags with || between", s->expression);
-        if (s->n_tags == TAG_FILTER_MAX)
-            return fault_set(why, MQ_EINVAL, 0, "subscription to %.80s: more than %d tags", s->topic, TAG_FILTER_MAX);
+        if (s->n_tags == TOPIC_FILTER_TAGS_MAX)
+            return fault_set(why, MQ_EINVAL, 0, "subscription to %.80s: more than %d tags", s->topic, TOPIC_FILTER_TAGS_MAX);
         s->tags[s->n_tags++] = tag;
     }
     return MQ_OK;
 }
 
-enum mq_err tag_filter_init(struct tag_filter *s, const char *topic, const char *expression, int64_t version, struct fault *why)
+enum mq_err topic_filter_init(struct topic_filter *s, const char *topic, const char *expression, int64_t version, struct fault *why)
 {
     struct slice text = slice_trim(slice_str(expression));
-    *s = (struct tag_filter){.topic = mem_strdup(topic), .expression = text.n ? slice_dup(text) : mem_strdup("*"), .version = version};
+    *s = (struct topic_filter){.topic = mem_strdup(topic), .expression = text.n ? slice_dup(text) : mem_strdup("*"), .version = version};
     enum mq_err err = s->topic != NULL && s->expression != NULL ? split(s, why) : fault_set(why, MQ_ENOMEM, 0, "subscription");
     if (err != MQ_OK)
-        tag_filter_fini(s);
+        topic_filter_fini(s);
     return err;
 }
 
-void tag_filter_fini(struct tag_filter *s)
+enum mq_err topic_filter_init_sql(struct topic_filter *s, const char *topic, const char *expression, int64_t version, struct fault *why)
+{
+    struct sql *program;
+    struct fault wrong = {0};
+    enum mq_err err = sql_compile(slice_str(expression), &program, &wrong);
+    if (err != MQ_OK)
+        return fault_set(why, err == MQ_ENOMEM ? err : MQ_EINVAL, 0, "SQL92 expression: %.160s", wrong.what);
+    sql_unref(program);
+    *s = (struct topic_filter){.topic = mem_strdup(topic), .expression = mem_strdup(expression), .version = version, .sql = true};
+    if (s->topic != NULL && s->expression != NULL)
+        return MQ_OK;
+    topic_filter_fini(s);
+    return fault_set(why, MQ_ENOMEM, 0, "subscription");
+}
+
+const char *topic_filter_type(const struct topic_filter *s) { return s->sql ? "SQL92" : "TAG"; }
+
+void topic_filter_fini(struct topic_filter *s)
 {
     mem_free(s->topic);
     mem_free(s->expression);
     mem_free(s->tags);
-    *s = (struct tag_filter){0};
+    *s = (struct topic_filter){0};
 }
 
-bool tag_filter_wants(const struct tag_filter *s, const char *tag)
+bool topic_filter_wants(const struct topic_filter *s, const char *tag)
 {
     if (s->n_tags == 0)
         return true;
@@ -56,7 +74,7 @@ bool tag_filter_wants(const struct tag_filter *s, const char *tag)
     return false;
 }
 
-void tag_filter_json(const struct tag_filter *s, struct jw *w)
+void topic_filter_json(const struct topic_filter *s, struct jw *w)
 {
     jw_object(w);
     jw_kv_bool(w, "classFilterMode", false);
@@ -65,7 +83,7 @@ void tag_filter_json(const struct tag_filter *s, struct jw *w)
     for (size_t i = 0; i < s->n_tags; i++)
         jw_i64(w, java_hash(s->tags[i]));
     jw_end_array(w);
-    jw_kv_str(w, "expressionType", SLICE_LIT("TAG"));
+    jw_kv_str(w, "expressionType", slice_str(topic_filter_type(s)));
     jw_kv_str(w, "subString", slice_str(s->expression));
     jw_kv_i64(w, "subVersion", s->version);
     jw_key(w, "tagsSet");
