@@ -8,6 +8,7 @@
  *                                                           (tests: unit/store get; sim/store garbage_in_queues_...)
  *   I2  next_off is behind the last unit that was looked at, so that no message is skipped and none comes twice; one damaged record costs
  *       itself only.                                        (test: unit/store get)
+ *       What match_record does not want is read with its neighbours and dropped from the run.   (test: the same)
  *   I3  after a failed sync of the log nothing is served that was never synced: the kernel may have dropped it, and the next start puts other
  *       messages at its offsets, which nobody must believe to have read.    (test: sim/store a_failed_datasync_is_final) */
 #include <errno.h>
@@ -98,7 +99,13 @@ static bool is_ours(const struct getting *x, const uint8_t *p, size_t n, int64_t
            slice_eq(slice_make(topic, topic_n), x->g->topic);
 }
 
-/* Counts the records that were read to body[at, ...), and drops what is none. */
+static bool is_wanted(const struct getting *x, struct slice record)
+{
+    struct message m;
+    return x->g->match_record == NULL || (message_decode(record, false, &m) == MQ_OK && x->g->match_record(x->g->match_ctx, &m));
+}
+
+/* Counts the records that were read to body[at, ...), and drops what is none or not wanted. */
 static void count_run(struct getting *x, size_t at)
 {
     const struct run *r = &x->run;
@@ -114,6 +121,11 @@ static void count_run(struct getting *x, size_t at)
                 log_error("store", "a queue points to what is no record of it topic=%.*s queue=%" PRId32 " place=%" PRIu64, SLICE_ARG(x->g->topic),
                           x->g->queue_id, phys_off);
             off = before;
+            continue;
+        }
+        if (!is_wanted(x, slice_make(p, n))) {
+            x->taken--;
+            x->taken_bytes -= n;
             continue;
         }
         if (x->body->p + to != p)
@@ -138,7 +150,9 @@ static void read_run(struct getting *x)
     if (got == -EAGAIN) {
         size_t want = x->g->max_bytes > r->n ? x->g->max_bytes : r->n;
         store_cold(x->s, r->phys_off, want, &x->out->cold);
-        end_at(x, r->first_off, GET_COLD);
+        /* A filter that has passed over much shall not pass over it again. */
+        bool moved = x->g->match_record != NULL && r->first_off > x->g->queue_off;
+        end_at(x, r->first_off, moved ? GET_NO_MATCHED_MESSAGE : GET_COLD);
     } else if (got < 0) {
         x->body->failed = false;
         read_failed(x, got, r->phys_off, r->first_off);
@@ -167,24 +181,6 @@ static void take_unit(struct getting *x, struct cq_unit u, int64_t queue_off)
     r->sizes[r->units++] = u.size;
     x->taken++;
     x->taken_bytes += u.size;
-    if (x->g->match_record == NULL)
-        return;
-    size_t before = x->body->n;
-    uint32_t msgs = x->out->n_msgs;
-    int64_t last = x->out->last_phys_off;
-    struct message m;
-    read_run(x); /* the caller wants to see each */
-    if (x->stop || x->body->n == before)
-        return;
-    if (message_decode(slice_make(x->body->p + before, x->body->n - before), false, &m) == MQ_OK && x->g->match_record(x->g->match_ctx, &m))
-        return;
-    x->body->n = before;
-    x->out->n_msgs = msgs;
-    x->out->last_phys_off = last;
-    x->taken--;
-    x->taken_bytes -= u.size;
-    if (msgs == 0)
-        x->status = GET_NO_MATCHED_MESSAGE;
 }
 
 /* One unit; false: the answer is full. */
@@ -194,8 +190,10 @@ static bool look_at(struct getting *x, struct cq_unit u, int64_t queue_off, uint
     uint64_t size = commit_log_file_size(log), at = (uint64_t)u.phys_off;
     if (u.size == CQ_PAD_SIZE || u.phys_off < 0 || at < *skip_below)
         return true;
-    if (batch_full(x, u.size))
-        return false;
+    if (x->g->match_record != NULL && batch_full(x, u.size))
+        read_run(x); /* what of it is not wanted takes no place */
+    if (x->stop || batch_full(x, u.size))
+        return x->stop;
     if (x->g->match_tags != NULL && !x->g->match_tags(x->g->match_ctx, u.tags_code))
         return true;
     if (at < commit_log_min(log) || at > commit_log_written(log) || u.size > commit_log_written(log) - at || u.size > size - at % size ||

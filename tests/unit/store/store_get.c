@@ -85,6 +85,53 @@ Test(store_get, nothing_from_the_end_on_is_looked_at)
     cr_expect_eq(out.next_off, 3);
 }
 
+static bool is_one_of(void *ctx, const struct message *m) { return strchr(ctx, m->body.p[0]) != NULL; }
+static bool none_and_then_it_is_cold(void *ctx, const struct message *m)
+{
+    (void)ctx;
+    (void)m;
+    rig.cold = true;
+    return false;
+}
+
+static struct get_result get_wanted(int64_t off, uint32_t max_msgs, uint32_t max_bytes, char *wanted)
+{
+    struct get_request g = {.topic = SLICE_LIT("t"), .queue_off = off, .max_msgs = max_msgs, .max_bytes = max_bytes,
+                            .match_record = wanted ? is_one_of : none_and_then_it_is_cold, .match_ctx = wanted};
+    struct get_result out;
+    buf_clear(&body);
+    message_store_get(rig.store, &g, &body, &out);
+    return out;
+}
+
+Test(store_get, records_that_are_not_wanted_take_no_place)
+{
+    put_five();
+    struct get_result r = get_wanted(0, 2, 1 << 18, (char[]){"bde"});
+    cr_expect_str_eq(bodies(), "b d");
+    cr_expect(r.status == GET_FOUND && r.n_msgs == 2 && r.next_off == 4, "next %lld", (long long)r.next_off);
+    r = get_wanted(0, 32, 1, (char[]){"bde"});
+    cr_expect_str_eq(bodies(), "b");
+    cr_expect(r.next_off == 2, "next %lld", (long long)r.next_off);
+    r = get_wanted(0, 32, 1 << 18, (char[]){"ace"});
+    cr_expect_str_eq(bodies(), "a c e");
+    cr_expect(r.n_msgs == 3 && r.next_off == 5);
+    r = get_wanted(0, 32, 1 << 18, (char[]){"x"});
+    cr_expect(r.status == GET_NO_MATCHED_MESSAGE && r.n_msgs == 0 && r.next_off == 5 && body.n == 0);
+}
+
+Test(store_get, a_filter_that_meets_cold_records_says_how_far_it_has_come)
+{
+    put_five();
+    rig_settle(&rig);
+    rig_close(&rig);
+    rig_must_open(&rig);
+    struct get_result r = get_wanted(0, 1, 1 << 18, NULL);
+    cr_expect(r.status == GET_NO_MATCHED_MESSAGE && r.next_off == 1, "%s next %lld", get_status_name(r.status), (long long)r.next_off);
+    r = get_wanted(1, 1, 1 << 18, NULL);
+    cr_expect(r.status == GET_COLD && r.cold.n > 0);
+}
+
 Test(store_get, tags_codes_are_read_without_records)
 {
     struct tags_result r;
