@@ -138,6 +138,8 @@ bench: all $(LOADGEN) ## the broker's speed on this machine: SECONDS=3 a workloa
 	@sh tests/bench/run $(OUT)
 bench-recovery: all $(LOADGEN) ## how fast a start after kill -9 reads the log, against the disk: GIB=2, ROUNDS=3, DIR=where
 	@sh tests/bench/recovery $(OUT)
+bench-sql: tests ## evaluations of a > 5 AND b = 'x' a second, on one core
+	@$(OUT)/tests/sqlverdicts bench
 bench-namesrv: all ## the name server's: APACHE_HOME=DIR in turn with Apache's, SPREAD=0 with all topics on all brokers
 	@sh tests/bench/namesrv $(OUT)
 bench-against: all ## end to end beside Apache's broker: APACHE_HOME=folder with lib/*.jar, see the head of tests/bench/against
@@ -148,7 +150,7 @@ bench-loops: $(OUT)/tests/bench-io_threads ## what reading and writing on thread
 	@sh tests/bench/loops $(OUT)
 demo: all ## a cluster of real processes, killed in parts on the way; checks its own claims
 	@sh deploy/demo $(OUT)
-compat: all examples ## Apache's published Java, Go and Node clients against our servers
+compat: all examples $(OUT)/tests/sqlverdicts ## Apache's published Java, Go and Node clients against our servers
 	@bash tests/compat/all $(OUT)
 format: ## rewrites the sources as .clang-format says
 	clang-format -i $$(git ls-files '*.c' '*.h')
@@ -199,5 +201,5 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile
 clean: ## removes all builds
 	rm -rf build
-.PHONY: all examples tests check check-slow bench bench-against bench-loops bench-namesrv bench-recovery fuzz compat format analyze install help clean
+.PHONY: all examples tests check check-slow bench bench-against bench-loops bench-namesrv bench-recovery bench-sql fuzz compat format analyze install help clean
 .DEFAULT_GOAL := all

@@ -12,9 +12,9 @@
  *       again before its turn comes.
  * When memory is short (budget.h) an answer carries less, so that consumers go on emptying what is full; a pull that would wait is refused with
  * SYSTEM_BUSY: answered with "nothing found" its client would come back at once, again and again.  (test: unit/processor/memory)
+ *   I4  pulls that wait take WAITING_MAX bytes in all; beyond that a pull is answered at once, as if its time were over.
  * An expression is compiled once: with its heartbeat (broker/filter), or when the first pull brings it along. A parked pull keeps a reference to it, and
- * an arrival wakes only those whose expression it satisfies; their run, like each run, asks for the filter anew.   (test: unit/processor/sql)
- *   I4  pulls that wait take WAITING_MAX bytes in all; beyond that a pull is answered at once, as if its time were over. */
+ * an arrival wakes only those whose expression it satisfies; their run, like each run, asks for the filter anew.   (test: unit/processor/sql) */
 #include <string.h>
 #include "broker/filter/consumer_filters.h"
 #include "broker/filter/expressions.h"
@@ -418,8 +418,8 @@ static struct pull *pull_keep(struct broker_context *c, const struct pull *p, co
     uint8_t *at = (uint8_t *)(k + 1);
     *k = *p;
     k->c = c;
-    k->bytes = bytes;
-    c->waiting_bytes += bytes;
+    k->bytes = bytes + (wish->sql ? sql_bytes(wish->sql) : 0); /* it may be the last one that has it */
+    c->waiting_bytes += k->bytes;
     k->wish = *wish;
     k->wish.codes = (const int32_t *)(const void *)keep(&at, slice_make(wish->codes, codes)).p;
     k->wish.sql = wish->sql ? sql_ref(wish->sql) : NULL;

@@ -188,7 +188,8 @@ static void start(void)
                                   .memory_bytes = 4096, .random = 88172645463325252u, .addr = "127.0.0.1:10911", .broker = &r,
                                   .register_now = register_now, .config_text = config_text, .config_set_live = config_set_live};
     CHECK(ack_queue_new(&acks, &r.c.acks) == MQ_OK && longpoll_new(&polls, &r.c.longpoll) == MQ_OK);
-    CHECK(sessions_new(&(struct session_listener){.heard = on_heard, .group_gone = on_group_gone}, &r.c.sessions) == MQ_OK && stats_new("c", r.now_ms, r.now_ms, &r.c.stats) == MQ_OK);
+    CHECK(sessions_new(&(struct session_listener){.heard = on_heard, .group_gone = on_group_gone}, &r.c.sessions) == MQ_OK);
+    CHECK(stats_new("c", r.now_ms, r.now_ms, &r.c.stats) == MQ_OK);
     CHECK(message_store_open(&store, fake_disk_io(r.disk), &r.exec.store, &listener, r.mono_ms, &r.c.store, NULL) == MQ_OK);
     CHECK(topics_open(file("topics.json"), &setup, &topics, r.now_ms, &r.c.topics, NULL) == MQ_OK);
     CHECK(groups_open(file("groups.json"), true, r.now_ms, &r.c.groups, NULL) == MQ_OK && offsets_open(file("offsets.json"), &r.c.offsets, NULL) == MQ_OK);
@@ -204,7 +205,8 @@ static void start(void)
     config_file_tell(r.locks_file, locks_written, NULL);
     const struct schedule_setup delays = {.store = r.c.store, .delay_ms = delay_ms, .n_levels = 2, .running = true};
     CHECK(schedule_open(file("delays.json"), &delays, &r.c.schedule, NULL) == MQ_OK);
-    CHECK(consumer_filters_open(file("filters.json"), &(struct consumer_filters_setup){.bloom = bloom_make(20, 32), .keep_ms = 1000}, r.now_ms, &r.c.filters, NULL) == MQ_OK);
+    const struct consumer_filters_setup filters = {.bloom = bloom_make(20, 32), .keep_ms = 1000};
+    CHECK(consumer_filters_open(file("filters.json"), &filters, r.now_ms, &r.c.filters, NULL) == MQ_OK);
     CHECK((r.c.expressions = expressions_new()) != NULL);
     struct route_sink sink = {.rows = r.rows, .cap = ROWS_MAX};
     send_message_routes(&sink, &r.c);

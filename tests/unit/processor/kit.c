@@ -211,7 +211,8 @@ static void tables_open(void)
     config_file_tell(k.locks_file, locks_written, NULL);
     const struct schedule_setup delays = {.store = k.c.store, .delay_ms = k.config.delay_level_ms, .n_levels = k.config.n_delay_levels, .running = true};
     cr_assert(schedule_open(table_file("config/delayOffset.json", false), &delays, &k.c.schedule, &why) == MQ_OK);
-    const struct consumer_filters_setup filters = {.bloom = bloom_make(k.config.bloom_error_percent, k.config.bloom_members), .keep_ms = k.config.filter_keep_ms};
+    const struct consumer_filters_setup filters = {.bloom = bloom_make(k.config.bloom_error_percent, k.config.bloom_members),
+                                                   .keep_ms = k.config.filter_keep_ms};
     cr_assert(consumer_filters_open(table_file("config/consumerFilter.json", false), &filters, k.now_ms, &k.c.filters, &why) == MQ_OK);
     cr_assert((k.c.expressions = expressions_new()) != NULL);
 }

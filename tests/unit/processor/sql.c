@@ -133,8 +133,8 @@ Test(sql, without_enable_property_filter_nothing_is_filtered_by_expression)
 static const struct answer *check(const char *type, const char *expression)
 {
     char body[400];
-    snprintf(body, sizeof body, "{\"clientId\":\"c\",\"group\":\"g\",\"subscriptionData\":{\"topic\":\"T\",\"expressionType\":\"%s\",\"subString\":\"%s\"}}", type,
-             expression);
+    snprintf(body, sizeof body, "{\"clientId\":\"c\",\"group\":\"g\",\"subscriptionData\":{\"topic\":\"T\",\"expressionType\":\"%s\",\"subString\":\"%s\"}}",
+             type, expression);
     return ASK_BODY(REQ_CHECK_CLIENT_CONFIG, slice_str(body));
 }
 
