@@ -34,6 +34,7 @@ enum opt {
     OPT_PROPERTY,
     OPT_DELAY_LEVEL,
     OPT_QUEUE_BY,
+    OPT_TRANSACTION,
     OPT_FROM,
     OPT_COUNT,
     OPT_FILTER,

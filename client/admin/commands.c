@@ -34,6 +34,7 @@ static const struct opt_row send_options[] = {
     {OPT_PROPERTY, 'p', "property", "NAME=VALUE", NULL, "a property; may be repeated"},
     {OPT_DELAY_LEVEL, 0, "delay-level", "N", NULL, "delivers later: a level of the broker's messageDelayLevel, from 1"},
     {OPT_QUEUE_BY, 0, "queue-by", "TEXT", NULL, "the same text always gets the same queue"},
+    {OPT_TRANSACTION, 0, "transaction", "HOW", "commit rollback", "sends as a half message, and then commits it or rolls it back"},
     {OPT_NONE, 0, NULL, NULL, NULL, NULL},
 };
 static const struct opt_row tail_options[] = {

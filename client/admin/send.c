@@ -19,6 +19,7 @@ struct sender {
     struct cmq_producer *producer;
     struct out out;
     int64_t delay_level;
+    enum cmq_transaction_state decision; /* with OPT_TRANSACTION */
     uint64_t sent, failed;
 };
 
@@ -42,6 +43,12 @@ static enum cmq_code dress(const struct sender *s, struct cmq_message *m, struct
     return code;
 }
 
+static enum cmq_transaction_state decide(void *arg, const struct cmq_message *m)
+{
+    (void)m;
+    return ((const struct sender *)arg)->decision;
+}
+
 /* DONE, or the exit code of what went wrong, which was said. line: 0 when there are none. */
 static int send_one(struct sender *s, const char *body, size_t n, uint64_t line)
 {
@@ -58,6 +65,8 @@ static int send_one(struct sender *s, const char *body, size_t n, uint64_t line)
         char key[256];
         snprintf(key, sizeof key, "%s", s->c->opt[OPT_QUEUE_BY]);
         code = cmq_producer_send_selected(s->producer, m, cmq_select_by_hash, key, &r, &err);
+    } else if (code == CMQ_OK && s->c->opt[OPT_TRANSACTION]) {
+        code = cmq_producer_send_in_transaction(s->producer, m, decide, s, &r, &err);
     } else if (code == CMQ_OK) {
         code = cmq_producer_send(s->producer, m, &r, &err);
     }
@@ -117,6 +126,16 @@ int cmd_send(const struct call *c)
             complain(c, "--property %s: expected NAME=VALUE", pair);
             return USAGE;
         }
+    const char *how = c->opt[OPT_TRANSACTION];
+    if (how != NULL && strcmp(how, "commit") != 0 && strcmp(how, "rollback") != 0) {
+        complain(c, "--transaction %s: expected commit or rollback", how);
+        return USAGE;
+    }
+    if (how != NULL && (c->opt[OPT_QUEUE_BY] || s.delay_level)) {
+        complain(c, "--transaction cannot be combined with --%s", c->opt[OPT_QUEUE_BY] ? "queue-by" : "delay-level");
+        return USAGE;
+    }
+    s.decision = how != NULL && strcmp(how, "rollback") == 0 ? CMQ_TRANSACTION_ROLLBACK : CMQ_TRANSACTION_COMMIT;
     int rc = session_config(c, &cfg);
     if (rc != DONE)
         return rc;

@@ -64,6 +64,8 @@ run topic list -o xml; same "an unknown format" 2 $rc; has "names those there ar
 run topic create T --queues 0; same "a number out of bounds" 2 $rc; has "names the bounds" "from 1 to 65536" "$stderr"
 run tail T --sql 'a >'; same "an expression that does not compile" 2 $rc; has "is told where" "at the end: a value expected" "$stderr"
 run tail T --sql 'a > 5' --filter x; same "tags and an expression" 2 $rc
+run send T x --transaction maybe; same "a decision that is none" 2 $rc; has "is named" "maybe" "$stderr"
+run send T x --transaction commit --delay-level 3; same "a transaction is not delayed" 2 $rc
 run tail T --from yesterday; same "a strange time" 2 $rc
 run topic list -n "a b"; same "an address that is none" 2 $rc
 run topic list --set noSuchKey=1; same "an unknown setting" 2 $rc; has "is named" "noSuchKey" "$stderr"
@@ -184,6 +186,9 @@ has "a line has place, tag, keys, body" "[new] (k1 k2) hello" "$stdout"
 printf 'a\033[31mb' >"$tmp/esc"; run send Orders "$(cat "$tmp/esc")" --tag esc
 run tail Orders --from first --idle 700 --filter esc; has "bytes that a terminal would obey are shown" 'a\x1b[31mb' "$stdout"
 run tail Orders --from first --idle 700 --filter esc -o json; has "JSON has them escaped" '"body":"a\u001B[31mb"' "$(printf '%s' "$stdout" | sed 's/u001b/u001B/')"
+run send Paid paid --transaction commit; same "a transaction that is committed" 0 $rc
+run send Paid withdrawn --transaction rollback; same "one that is rolled back" 0 $rc
+run tail Paid --from first --idle 700; has "only the first is seen" paid "$stdout"; hasnt "the other is not" withdrawn "$stdout"
 "$cmq" tail Orders --count 1 -o csv >"$tmp/last.csv" 2>"$tmp/last.err" &
 tail_pid=$!
 until_true 10 grep -q Following "$tmp/last.err" || bad "tail begins" "$(cat "$tmp/last.err")"
