@@ -78,12 +78,17 @@ static int64_t delays_due(const struct broker *b)
     return b->core.pressure != PRESSURE_NONE && due < soon ? soon : due;
 }
 
+static int64_t check_transactions(struct broker *b, bool pressed)
+{
+    return transactions_run(b->core.transactions, loop_now_ms(b->loop), loop_mono_ms(b->loop), pressed || b->stopping);
+}
+
 static void at_store(void *arg)
 {
     struct broker *b = arg;
     bool pressed = b->core.pressure != PRESSURE_NONE;
     b->wrote = false;
-    b->transactions_due_ms = b->stopping ? INT64_MAX : transactions_run(b->core.transactions, loop_now_ms(b->loop), loop_mono_ms(b->loop));
+    b->transactions_due_ms = check_transactions(b, pressed);
     if (!pressed)
         deliver_due(b);
     write_turn(b);
@@ -103,6 +108,13 @@ static void on_deadline(void *arg) { ((struct broker *)arg)->deadline_due_ms = I
 
 static int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
 
+/* Nobody waits for us, and what a stop leaves on the disk is exact. */
+static bool may_stop(const struct broker *b)
+{
+    return b->farewell_done && ack_queue_count(b->core.acks) == 0 && list_empty(&b->unanswered) && patience_ends(b) == INT64_MAX &&
+           (b->failed || transactions_settled(b->core.transactions));
+}
+
 static void at_wake(void *arg)
 {
     struct broker *b = arg;
@@ -117,7 +129,7 @@ static void at_wake(void *arg)
         b->deadline_due_ms = due;
         loop_timer_start(&b->deadline_timer, due > now ? due - now : 0, 0);
     }
-    if (b->stopping && b->farewell_done && ack_queue_count(b->core.acks) == 0 && list_empty(&b->unanswered) && patience_ends(b) == INT64_MAX)
+    if (b->stopping && may_stop(b))
         loop_stop(b->loop);
 }
 

@@ -9,6 +9,7 @@
 #include "broker/schedule/schedule.h"
 #include "broker/stats/stats.h"
 #include "broker/store/message_store.h"
+#include "broker/transaction/transactions.h"
 #include "common/base/log.h"
 #include "common/conf/conf.h"
 #include "common/protocol/codes.h"
@@ -102,6 +103,7 @@ static void write_totals(struct jw *w, const struct broker_context *c)
     kv_rate(w, "getTotalTps", c->stats, RATE_GET_TOTAL);
     kv_rate(w, "getTransferedTps", c->stats, RATE_GET_TRANSFERRED); /* 4.x */
     kv_rate(w, "getTransferredTps", c->stats, RATE_GET_TRANSFERRED); /* 5.x */
+    kv_u64(w, "transactionsOpen", transactions_open_count(c->transactions));
 }
 
 /* Sends wait in two places: taken, for a sync; and not taken yet, unread in their connections, of which only the first one counts. */

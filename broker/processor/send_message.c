@@ -326,6 +326,8 @@ static int send_one(struct sending *s, struct reply *out)
     m.body = s->rq->cmd->body;
     m.properties = s->props.text;
     m.known = &s->props.known;
+    if (s->half)
+        s->topic = SLICE_LIT(HALF_TOPIC); /* where it counts, as in Apache */
     if (s->props.delay > 0 && !s->half && !s->dead && !delayed(s, &m))
         return reply_refuse(out, RES_SYSTEM_ERROR, "out of memory");
     return put_all(s, &m, 1, &put, out);

@@ -113,6 +113,20 @@ enum half_fate half_decide(const struct half *h, int64_t born_ms, const struct h
     return age >= 0 && age <= immunity ? HALF_WAITS : HALF_CHECKED;
 }
 
+void op_text(struct buf *out, int64_t half_off, int64_t first_off)
+{
+    put_pair(out, SLICE_LIT(PROP_TAGS), SLICE_LIT(OP_TAG));
+    if (first_off != half_off)
+        put_number(out, PROP_FIRST_OFF, first_off);
+}
+
+int64_t op_first(struct slice properties)
+{
+    struct slice value;
+    int64_t off;
+    return prop_get(properties, PROP_FIRST_OFF, &value) && slice_i64(value, &off) && off >= 0 ? off : -1;
+}
+
 bool op_next(struct slice *rest, int64_t *half_off)
 {
     struct slice piece;

@@ -42,6 +42,9 @@ struct half_rules {
 };
 enum half_fate half_decide(const struct half *h, int64_t born_ms, const struct half_rules *rules, int64_t now_ms);
 
+/* The properties of an op message: its tag, and where its half message was put first, if elsewhere. */
+void op_text(struct buf *out, int64_t half_off, int64_t first_off);
+int64_t op_first(struct slice properties); /* -1: it does not say */
 /* The body of an op message: an offset in decimal, or several with commas as 5.x writes them. False: no more. What is no number is passed over. */
 bool op_next(struct slice *rest, int64_t *half_off);
 #endif

@@ -3,13 +3,14 @@
  * From the group's offset on, every half message is open, unless an op message names it, or it was put again: of those that say the same
  * first place only the last counts, and none when an op message names any of them. So it does not matter how far behind the offsets are,
  * which are saved every few seconds: a kill makes a start read more, not ask twice.          (test: unit/transaction/transactions)
+ * A few thousand op messages that are done with are read, too: the late answer to a question must not end a transaction twice.
  * Apache leaves no first place in what it puts again after a check; its files are read as Apache reads them.
  * Offsets beyond a queue's end are those of a log whose end a power cut took: the queue's own bounds count. */
 #include <inttypes.h>
 #include "broker/transaction/transactions_internal.h"
 #include "common/base/log.h"
 
-enum { READ_MSGS = 256, READ_BYTES = 1 << 20 };
+enum { READ_MSGS = 256, READ_BYTES = 1 << 20, OPS_BEFORE = 4096 };
 
 typedef bool record_fn(struct transactions *t, const struct message *m); /* false: out of memory */
 
@@ -59,13 +60,15 @@ static bool on_op(struct transactions *t, const struct message *m)
         while (op_next(&rest, &half_off)) {
             struct open_half *e = open_halves_from(&t->open, half_off);
             bool known = e != NULL && e->half_off == half_off;
-            ended_halves_add(&t->ended, known ? open_half_first(e) : half_off);
+            int64_t first = op_first(m->properties);
+            ended_halves_add(&t->ended, known ? open_half_first(e) : first >= 0 ? first : half_off);
             if (known)
                 e->closed = true; /* open_halves_settle() counts */
             largest = half_off > largest ? half_off : largest;
         }
     }
-    op_progress_add(&t->ops, m->queue_off, largest);
+    if (m->queue_off >= t->ops.done_off)
+        op_progress_add(&t->ops, m->queue_off, largest);
     return true;
 }
 
@@ -86,7 +89,7 @@ enum mq_err rebuild_run(struct transactions *t, struct fault *why)
     t->ops.done_off = op_off;
     enum mq_err err = each_record(t, half, half_off, on_half);
     if (err == MQ_OK)
-        err = each_record(t, op, op_off, on_op);
+        err = each_record(t, op, op_off > OPS_BEFORE ? op_off - OPS_BEFORE : 0, on_op); /* before op_off: what was ended lately */
     if (err != MQ_OK)
         return fault_set(why, err, 0, "what is open in " HALF_TOPIC);
     open_halves_settle(&t->open);

@@ -5,6 +5,7 @@
  * and who is too young, and only records that are due are read.
  * A piece of a round is done in each turn, so that a million open ones do not keep the others waiting. A record that is not in memory is
  * read by a reader thread, and the round waits for it.
+ * Rounds yield to sends: while these wait for the disk, nothing is put again.
  * The question goes to one connection of the message's group, to another one each time; that nobody is there counts as a check, too, as in
  * Apache. It may leave before the record is written, but not before the turn's write: the shell sends at the end of a turn. */
 #include <inttypes.h>

@@ -17,7 +17,7 @@
 #include "common/base/mem.h"
 #include "common/protocol/codes.h"
 
-enum { OWED_SOON_MS = 10 };
+enum { BUSY_MS = 10 };
 
 size_t transactions_open_count(const struct transactions *t) { return open_halves_count(&t->open); }
 
@@ -68,13 +68,15 @@ enum put_status transactions_begin(struct transactions *t, const struct message 
 }
 
 /* ---- end ---- */
-static enum put_status put_op(struct transactions *t, int64_t half_off, int64_t now_ms)
+static enum put_status put_op(struct transactions *t, int64_t half_off, int64_t first_off, int64_t now_ms)
 {
     uint8_t body[I64_TEXT_MAX];
     struct put_result put;
+    buf_clear(&t->text);
+    op_text(&t->text, half_off, first_off);
     const struct message op = {.topic = SLICE_LIT(OP_TOPIC), .body = slice_make(body, (size_t)(i64_text(body, half_off) - body)),
-                               .properties = SLICE_LIT(PROP_TAGS "\1" OP_TAG), .born_ms = now_ms, .born = *t->s.store_host, .store = *t->s.store_host};
-    enum put_status status = transactions_put(t, &op, now_ms, &put);
+                               .properties = buf_view(&t->text), .born_ms = now_ms, .born = *t->s.store_host, .store = *t->s.store_host};
+    enum put_status status = t->text.failed ? PUT_BUSY : transactions_put(t, &op, now_ms, &put);
     if (status != PUT_OK)
         return status;
     op_progress_add(&t->ops, put.queue_off, half_off);
@@ -89,7 +91,7 @@ static bool owed_room(struct transactions *t)
     if (t->n_owed < t->cap_owed)
         return true;
     size_t cap = t->cap_owed * 2 + 16;
-    int64_t *owed = mem_realloc(t->owed, cap * sizeof *owed);
+    struct owed *owed = mem_realloc(t->owed, cap * sizeof *owed);
     if (owed == NULL)
         return false;
     t->owed = owed;
@@ -100,7 +102,7 @@ static bool owed_room(struct transactions *t)
 static void put_owed(struct transactions *t, int64_t now_ms)
 {
     size_t n = 0;
-    while (n < t->n_owed && put_op(t, t->owed[n], now_ms) == PUT_OK)
+    while (n < t->n_owed && put_op(t, t->owed[n].half_off, t->owed[n].first_off, now_ms) == PUT_OK)
         n++;
     t->n_owed -= n;
     for (size_t i = 0; i < t->n_owed && n > 0; i++)
@@ -132,13 +134,13 @@ enum transaction_end transactions_end(struct transactions *t, const struct messa
         return END_NOT_PUT;
     struct open_half *e = open_halves_find(&t->open, record->queue_off, h->first_off);
     int64_t half_off = e != NULL ? e->half_off : record->queue_off;
-    *put = put_op(t, half_off, now_ms);
+    *put = put_op(t, half_off, h->first_off, now_ms);
     if (*put != PUT_OK && !commit)
         return END_NOT_PUT;
     if (*put != PUT_OK) {
         if (e != NULL)
             e->ending = true;
-        t->owed[t->n_owed++] = half_off;
+        t->owed[t->n_owed++] = (struct owed){half_off, h->first_off};
         *put = PUT_OK;
     }
     ended_halves_add(&t->ended, h->first_off);
@@ -202,18 +204,20 @@ static void tell(struct transactions *t)
     t->has_next = true;
 }
 
-int64_t transactions_run(struct transactions *t, int64_t now_ms, int64_t mono_ms)
+bool transactions_settled(const struct transactions *t) { return !t->has_next && t->n_owed == 0; }
+
+int64_t transactions_run(struct transactions *t, int64_t now_ms, int64_t mono_ms, bool pressed)
 {
-    bool busy = false;
+    bool busy = pressed;
     if (t->n_owed > 0)
         put_owed(t, now_ms);
-    rounds_run(t, now_ms, mono_ms, &busy);
+    if (!pressed)
+        rounds_run(t, now_ms, mono_ms, &busy);
     tell(t);
-    if (busy || t->n_owed > 0)
-        return mono_ms + OWED_SOON_MS;
+    int64_t due = open_halves_count(&t->open) > 0 ? t->round.last_ms + *t->s.interval_ms : INT64_MAX;
     if (t->round.on)
-        return t->round.warming ? INT64_MAX : mono_ms;
-    return open_halves_count(&t->open) > 0 ? t->round.last_ms + *t->s.interval_ms : INT64_MAX;
+        due = t->round.warming ? INT64_MAX : mono_ms;
+    return t->n_owed > 0 || (busy && due <= mono_ms) ? mono_ms + BUSY_MS : due;
 }
 
 /* ---- life ---- */

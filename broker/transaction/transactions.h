@@ -40,7 +40,9 @@ enum transaction_end transactions_end(struct transactions *t, const struct messa
 enum transaction_end transactions_resume(struct transactions *t, const struct message *record, int64_t now_ms, uint64_t *end_off, enum put_status *put);
 
 /* To be called once in each turn, before its puts are written: puts again and asks what is due, a bounded piece at a time. Returns when
- * it wants to be called again: mono_ms or before: at once; INT64_MAX: not before something is put. */
-int64_t transactions_run(struct transactions *t, int64_t now_ms, int64_t mono_ms);
+ * it wants to be called again: mono_ms or before: at once; INT64_MAX: not before something is put. pressed: sends wait for the disk, so rounds
+ * do, too. */
+int64_t transactions_run(struct transactions *t, int64_t now_ms, int64_t mono_ms, bool pressed);
+bool transactions_settled(const struct transactions *t); /* the offsets say how far both queues are done, and no op message is owed */
 size_t transactions_open_count(const struct transactions *t);
 #endif

@@ -13,13 +13,16 @@ struct round { /* one walk over what is open */
     int64_t at, end;          /* half offsets: next to look at; those that come later are the next round's */
     size_t asked, unasked, moved, given_up, lost;
 };
+struct owed { /* an op message that could not be put yet */
+    int64_t half_off, first_off;
+};
 struct transactions {
     struct transactions_setup s;
     struct open_halves open;
     struct op_progress ops;
     struct ended_halves ended;
     int64_t half_next;        /* offset that the next half message will get */
-    int64_t *owed;            /* half offsets whose op message could not be put yet */
+    struct owed *owed;
     size_t n_owed, cap_owed;
     struct round round;
     size_t whose_turn;        /* of the producers of a group */

@@ -252,7 +252,7 @@ static void turn(void)
 {
     if (schedule_due(r.c.schedule) <= r.mono_ms)
         schedule_run(r.c.schedule, r.now_ms, r.mono_ms);
-    transactions_run(r.c.transactions, r.now_ms, r.mono_ms);
+    transactions_run(r.c.transactions, r.now_ms, r.mono_ms, r.c.pressure != PRESSURE_NONE);
     message_store_turn(r.c.store, r.mono_ms);
     send_message_press(&r.c);
     longpoll_run_arrivals(r.c.longpoll);

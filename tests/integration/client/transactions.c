@@ -171,6 +171,37 @@ Test(transactions, kill_9_at_any_moment_neither_loses_nor_shows)
     kit_end(&k);
 }
 
+static char *file_of(struct kit *k, const char *name) /* without blanks */
+{
+    char path[300], *to;
+    static char text[20000];
+    snprintf(path, sizeof path, "%s/broker-a/%s", cluster_dir(k->cluster), name);
+    FILE *f = fopen(path, "r");
+    cr_assert(f != NULL, "%s", path);
+    size_t n = fread(text, 1, sizeof text - 1, f);
+    fclose(f);
+    to = text;
+    for (size_t i = 0; i < n; i++)
+        if (strchr(" \t\n", text[i]) == NULL)
+            *to++ = text[i];
+    *to = '\0';
+    return text;
+}
+
+Test(transactions, a_clean_stop_says_how_far_both_queues_are_done)
+{
+    struct kit k = start(LATE);
+    static struct bank local = {.decide = commits};
+    struct cmq_producer *p = member(&k, NULL);
+    begin(p, &local, 0, 7);
+    cmq_producer_free(p);
+    cr_assert_eq(cluster_stop(k.cluster, "broker-a"), 0);
+    const char *offsets = file_of(&k, "config/consumerOffset.json");
+    cr_expect(strstr(offsets, "\"RMQ_SYS_TRANS_HALF_TOPIC@CID_RMQ_SYS_TRANS\":{0:7}"), "%s", offsets);
+    cr_expect(strstr(offsets, "\"RMQ_SYS_TRANS_OP_HALF_TOPIC@CID_RMQ_SYS_TRANS\":{0:7}"), "%s", offsets);
+    kit_end(&k);
+}
+
 Test(transactions, wrong_calls)
 {
     struct kit k = start(LATE);

@@ -64,7 +64,7 @@ Test(broker_admin, runtime_information_has_every_key_as_text)
         "commitLogDirCapacity", "bootTimestamp", "runtime", "putMessageEntireTimeMax", "putMessageTimesTotal", "putMessageFailedTimes",
         "putMessageSizeTotal", "putMessageDistributeTime", "putMessageAverageSize", "dispatchMaxBuffer", "getMessageEntireTimeMax", "putTps",
         "getFoundTps", "getMissTps", "getTotalTps", "getTransferedTps", "getTransferredTps", "putLatency99", "putLatency999", "commitLogMinOffset",
-        "commitLogMaxOffset", "commitLogDiskRatio", "consumeQueueDiskRatio"};
+        "commitLogMaxOffset", "commitLogDiskRatio", "consumeQueueDiskRatio", "transactionsOpen"};
     kit_put("T", 0, "m", NULL);
     kit_pull("T", 0, 0, "*");
     kit_pass(93784000); /* a day, two hours, three minutes, four seconds */

@@ -451,7 +451,7 @@ void kit_write_only(void)
 {
     if (k.c.pressure == PRESSURE_NONE && schedule_due(k.c.schedule) <= k.mono_ms)
         schedule_run(k.c.schedule, k.now_ms, k.mono_ms);
-    transactions_run(k.c.transactions, k.now_ms, k.mono_ms);
+    transactions_run(k.c.transactions, k.now_ms, k.mono_ms, k.c.pressure != PRESSURE_NONE);
     write_turn();
     if (k.n_waiting) {
         resume();

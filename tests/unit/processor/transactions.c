@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "broker/transaction/transactions_internal.h"
+#include "tests/lib/rng.h"
 #include "tests/unit/processor/kit.h"
 
 enum { INTERVAL_MS = 10000, TIMEOUT_MS = 6000 };
@@ -29,7 +30,7 @@ static struct message record_at(const char *topic, int64_t off)
     cr_assert_eq(m[0].queue_off, off);
     return m[0];
 }
-static void expect_op(int64_t op_off, const char *body)
+static void expect_op_of(int64_t op_off, const char *body, const char *properties)
 {
     struct message m[32];
     struct buf bytes = {0};
@@ -38,10 +39,11 @@ static void expect_op(int64_t op_off, const char *body)
     message_store_get(k.c.store, &g, &bytes, &got);
     cr_assert(got.status == GET_FOUND && message_decode(buf_view(&bytes), true, &m[0]) == MQ_OK);
     EXPECT_TEXT(m[0].body, body);
-    EXPECT_TEXT(m[0].properties, "TAGS\001d");
+    EXPECT_TEXT(m[0].properties, properties);
     cr_expect(m[0].sys_flag == 0 && m[0].queue_id == 0);
     buf_free(&bytes);
 }
+static void expect_op(int64_t op_off, const char *body) { expect_op_of(op_off, body, "TAGS\001d"); }
 static struct slice prop(const struct message *m, const char *name)
 {
     struct slice v = {0};
@@ -323,7 +325,7 @@ Test(transactions, a_producer_is_asked_about_what_it_did_not_end)
     message_id(&k.c.store_host, half.phys_off, id);
     cr_expect(command_ext(&k.calls[0].cmd, "offsetMsgId", &v) && slice_is(v, id));
     commit(q);
-    expect_op(0, "1");
+    expect_op_of(0, "1", "TAGS\001d\002TRAN_PREPARED_QUEUE_OFFSET\0010");
     kit_pass(INTERVAL_MS);
     cr_expect(k.n_calls == 1 && max_of("T") == 1 && open_now() == 0);
 }
@@ -335,7 +337,7 @@ Test(transactions, any_of_its_places_ends_it_and_only_one)
     kit_pass(INTERVAL_MS);
     struct sent second = question(0), third = question(1);
     commit(first); /* late, but it is the producer's word */
-    expect_op(0, "2");
+    expect_op_of(0, "2", "TAGS\001d\002TRAN_PREPARED_QUEUE_OFFSET\0010");
     expect_refused(end_with(second, "8"), "ended before");
     expect_refused(end_with(third, "8"), "ended before");
     kit_pass(INTERVAL_MS);
@@ -438,6 +440,13 @@ Test(transactions, only_half_messages_are_resumed)
     expect_refused(ASK(REQ_RESUME_CHECK_HALF_MESSAGE, "topic", "T"), "msgId");
     cr_expect_eq(open_now(), 0);
 }
+Test(transactions, an_operator_sees_how_many_are_open)
+{
+    begin(), commit(begin()), begin();
+    json_t *info = body_json(ASK(REQ_GET_BROKER_RUNTIME_INFO));
+    cr_expect_str_eq(json_string_value(json_object_get(json_object_get(info, "table"), "transactionsOpen")), "2");
+    json_decref(info);
+}
 Test(transactions, settings_are_live)
 {
     producer(5, "producers");
@@ -459,11 +468,22 @@ Test(transactions, a_round_reads_what_is_on_the_disk_by_a_thread)
     fake_disk_chill(k.disk, NULL);
     k.now_ms += INTERVAL_MS;
     k.mono_ms += INTERVAL_MS;
-    transactions_run(k.c.transactions, k.now_ms, k.mono_ms);
+    transactions_run(k.c.transactions, k.now_ms, k.mono_ms, false);
     const struct transactions *t = k.c.transactions;
     cr_expect(t->round.on && t->round.warming && k.n_calls == 0);
     kit_turn();
     cr_expect(!t->round.on && k.n_calls == 2);
+}
+Test(transactions, a_round_waits_while_sends_do)
+{
+    producer(5, "producers");
+    begin();
+    k.now_ms += INTERVAL_MS;
+    k.mono_ms += INTERVAL_MS;
+    transactions_run(k.c.transactions, k.now_ms, k.mono_ms, true);
+    cr_expect(k.n_calls == 0 && max_of(HALF_TOPIC) == 1);
+    kit_turn();
+    cr_expect_eq(k.n_calls, 1);
 }
 Test(transactions, a_record_that_is_gone_is_not_asked_about_for_ever)
 {
@@ -604,4 +624,93 @@ Test(transactions, files_of_other_brokers)
     cr_expect_eq(open_now(), 2);
     kit_pass(1000);
     cr_expect_eq(told(HALF_TOPIC), 1);
+}
+
+/* ---- any sequence of all that ---- */
+enum { STEPS = 40 };
+/* Every third commits, every third rolls back, the others commit, but say so only when asked. */
+static const char *decision_of(int i) { return i % 3 == 1 ? "12" : "8"; }
+
+static void answer_questions(struct rng *r, bool all)
+{
+    for (size_t i = 0; i < k.n_calls; i++) {
+        struct message m;
+        int32_t number = -1;
+        cr_assert(message_decode(k.calls[i].cmd.body, true, &m) == MQ_OK && slice_i32(m.body, &number));
+        struct sent q = question(i);
+        if (all || rng_one_in(r, 2))
+            end_send("producers", q.half_off, q.phys_off, decision_of(number), COMMAND_ONEWAY);
+        buf_free(&k.calls[i].frame);
+        arena_fini(&k.calls[i].arena);
+    }
+    k.n_calls = 0;
+    kit_turn();
+}
+
+static void count_messages(int *times, int n)
+{
+    for (int64_t off = 0; off < max_of("T"); off++) {
+        struct buf bytes = {0};
+        struct message m;
+        int32_t number = -1;
+        const struct get_request g = {.topic = SLICE_LIT("T"), .queue_off = off, .max_msgs = 1, .max_bytes = 1, .may_block = true};
+        struct get_result got;
+        message_store_get(k.c.store, &g, &bytes, &got);
+        cr_assert(got.status == GET_FOUND && message_decode(buf_view(&bytes), true, &m) == MQ_OK && slice_i32(m.body, &number));
+        cr_assert(number >= 0 && number < n);
+        times[number]++;
+        buf_free(&bytes);
+    }
+}
+
+/* how: what a crash leaves. Each transaction ends as its producer decided, and only so. */
+static void live(uint64_t seed, const char *settings, enum fake_cut how)
+{
+    struct rng r = rng_of(seed);
+    struct sent sent[STEPS];
+    bool said[STEPS] = {false}; /* clients say an end once; what is lost is asked about */
+    int times[STEPS] = {0}, n = 0;
+    kit_start_with(settings);
+    kit_topic("T", 1, 6);
+    producer(5, "producers");
+    for (int step = 0; step < STEPS; step++) {
+        char body[16];
+        int what = (int)rng_below(&r, 8), i = n > 0 ? (int)rng_below(&r, (uint32_t)n) : 0;
+        if (what < 3 || n == 0) {
+            snprintf(body, sizeof body, "%d", n);
+            sent[n++] = begin_with(body, HALF_PROPERTIES);
+        } else if (what < 5 && i % 3 != 2 && !said[i]) {
+            said[i] = true;
+            end_send("producers", sent[i].half_off, sent[i].phys_off, decision_of(i), COMMAND_ONEWAY);
+            kit_turn();
+        } else if (what < 7) {
+            kit_pass(INTERVAL_MS);
+            answer_questions(&r, false);
+        } else {
+            if (rng_one_in(&r, 4))
+                kit_restart();
+            else
+                kit_crash(how);
+            producer(5, "producers");
+        }
+    }
+    for (int round = 0; round < 5 && open_now() > 0; round++) {
+        kit_pass(INTERVAL_MS);
+        answer_questions(&r, true);
+    }
+    cr_assert_eq(open_now(), 0, "seed %" PRIu64, seed);
+    count_messages(times, n);
+    for (int i = 0; i < n; i++)
+        cr_assert(times[i] == (i % 3 != 1), "seed %" PRIu64 ": message %d came %d times", seed, i, times[i]);
+    kit_end();
+}
+Test(transactions, kills_at_any_step_neither_lose_nor_double, .timeout = 120)
+{
+    for (uint64_t seed = 1; seed <= 60; seed++)
+        live(seed, "transactionCheckInterval=10000\ntransactionCheckMax=1000\n", CUT_KILL);
+}
+Test(transactions, power_cuts_at_any_step_neither_lose_nor_double, .timeout = 120)
+{
+    for (uint64_t seed = 1; seed <= 60; seed++)
+        live(seed, "transactionCheckInterval=10000\ntransactionCheckMax=1000\nflushDiskType=SYNC_FLUSH\n", CUT_LOSE);
 }

@@ -115,6 +115,15 @@ Test(half, immunity)
 }
 
 /* ---- ops ---- */
+Test(half, an_op_says_where_its_half_message_was_first)
+{
+    op_text(&text, 7, 7);
+    cr_expect(slice_is(buf_view(&text), "TAGS\001d") && op_first(buf_view(&text)) == -1);
+    text.n = 0;
+    op_text(&text, 9, 7);
+    cr_expect_eq(op_first(buf_view(&text)), 7);
+    cr_expect_eq(op_first(SLICE_LIT("TRAN_PREPARED_QUEUE_OFFSET\001x")), -1);
+}
 static void expect_ops(const char *body, size_t n, const int64_t *want)
 {
     struct slice rest = slice_str(body);
