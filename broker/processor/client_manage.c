@@ -12,6 +12,11 @@ static enum handled heartbeat(void *ctx, const struct request *rq, struct reply 
     char words[400];
     if (sessions_heartbeat(c->sessions, rq->cmd->body, rq->cmd, rq->peer, rq->now_ms, &why) != MQ_OK)
         return reply_refuse(out, RES_SYSTEM_ERROR, "heartbeat: %s", fault_text(&why, words, sizeof words));
+    bool changed;
+    if (sessions_fingerprinted(c->sessions, rq->peer->conn_id, &changed)) {
+        reply_bool(out, "IS_SUPPORT_HEART_BEAT_V2", true);
+        reply_bool(out, "IS_SUB_CHANGE", changed);
+    }
     return HANDLED_NOW;
 }
 
@@ -118,6 +123,15 @@ static enum handled consumer_connections(void *ctx, const struct request *rq, st
         subscription_write(&w, CONTAINER_OF(n, struct subscription, node));
     }
     jw_end_object(&w);
+    const struct group_mismatch *x = sessions_mismatch(g);
+    if (x) { /* ours: Apache's tools pass over it */
+        jw_key(&w, "subscriptionMismatch");
+        jw_object(&w);
+        jw_kv_str(&w, "clientId", slice_str(x->client_a));
+        jw_kv_str(&w, "otherClientId", slice_str(x->client_b));
+        jw_kv_str(&w, "topic", slice_str(x->topic));
+        jw_end_object(&w);
+    }
     jw_end_object(&w);
     return HANDLED_NOW;
 }

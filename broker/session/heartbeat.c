@@ -120,6 +120,7 @@ enum mq_err heartbeat_decode(struct slice body, struct heartbeat *out, struct fa
         return why && why->err != MQ_OK ? why->err : MQ_EMALFORMED;
     h.client_id = json_str(h.root, "clientID");
     h.without_subscriptions = json_flag(h.root, "withoutSub", false);
+    h.fingerprinted = json_i64(h.root, "heartbeatFingerprint", 0) != 0;
     if (h.client_id.n == 0 || h.client_id.n > SESSION_CLIENT_ID_MAX)
         err = fault_set(why, MQ_EMALFORMED, 0, "clientID is %s", h.client_id.n ? "too long" : "missing");
     else if (holds_nul(h.client_id))

@@ -18,6 +18,7 @@ struct heartbeat {
     json_t *root;
     struct slice client_id;
     bool without_subscriptions; /* a 5.x client that believes its subscriptions are known: they stay as they are */
+    bool fingerprinted;         /* it would leave them out, if we said that we can do without */
     struct heartbeat_consumer *consumers;
     size_t n_consumers;
     struct slice *producers;

@@ -26,7 +26,8 @@ struct member {
     struct session_conn *conn;
     struct consumer_group *consumers; /* one of these two */
     struct producer_group *producers;
-    bool unit_mode;
+    struct hash_node by_id; /* in sessions.producer_ids, when it is the one found there */
+    bool unit_mode, is_found;
 };
 struct session_conn {
     struct hash_node node; /* key = the bytes of id */
@@ -37,9 +38,11 @@ struct session_conn {
     uint64_t body_hash; /* of the last heartbeat that was taken over whole; body_n == 0: none */
     size_t body_n;
     uint64_t generations; /* sum over its consumer groups then */
+    bool fingerprinted, changed; /* the last heartbeat: see sessions_fingerprinted() */
 };
 struct sessions {
     struct hashmap conns, consumers, producers;
+    struct hashmap producer_ids; /* of struct member, by client id: the last producer that came with it; replies look for it */
     struct list by_seen; /* of struct session_conn, the longest silent first */
     struct session_listener listener;
 };
@@ -135,6 +138,7 @@ static void free_if_empty(struct sessions *s, struct consumer_group *g, struct p
         }
         hashmap_fini(&g->subscriptions);
         hashmap_remove(&s->consumers, &g->node);
+        mem_free(g->mismatch);
         mem_free(g);
     }
     if (p && p->n_clients == 0) {
@@ -176,9 +180,29 @@ static struct member *member_make(struct session_conn *c, struct consumer_group 
     return m;
 }
 
-/* Out of its group and its connection; the group may be empty afterwards. */
-static void member_free(struct member *m)
+/* A client id may come from several groups or connections: one of them is found. Others are found by looking at all. */
+static void unfind(struct sessions *s, struct member *m)
 {
+    if (m->is_found)
+        hashmap_remove(&s->producer_ids, &m->by_id);
+    m->is_found = false;
+}
+
+static void find_by_id(struct sessions *s, struct member *m)
+{
+    struct slice id = slice_str(m->client.client_id);
+    struct hash_node *n = hashmap_get(&s->producer_ids, id);
+    if (m->is_found)
+        return;
+    if (n)
+        unfind(s, CONTAINER_OF(n, struct member, by_id));
+    m->is_found = hashmap_add(&s->producer_ids, &m->by_id, id);
+}
+
+/* Out of its group and its connection; the group may be empty afterwards. */
+static void member_free(struct sessions *s, struct member *m)
+{
+    unfind(s, m);
     m->consumers ? m->consumers->n_clients-- : m->producers->n_clients--;
     list_remove(&m->client.node);
     list_remove(&m->conn_node);
@@ -199,18 +223,19 @@ static void leave(struct sessions *s, struct member *m, const char *why)
     if (why)
         log_info("session", "%s left group=%s client=%s addr=%s why=%s", g ? "consumer" : "producer", g ? g->name : p->name, m->client.client_id,
                  m->client.addr, why);
-    member_free(m);
+    member_free(s, m);
     if (g)
         told_changed(s, g);
     free_if_empty(s, g, p);
 }
 
-static bool refresh(struct member *m, struct slice client_id, const struct command *cmd, int64_t now_ms)
+static bool refresh(struct sessions *s, struct member *m, struct slice client_id, const struct command *cmd, int64_t now_ms)
 {
     if (!slice_is(client_id, m->client.client_id)) { /* one process, two clients in one group on one connection: the last one counts */
         char *id = slice_dup(client_id);
         if (id == NULL)
             return false;
+        unfind(s, m); /* by its old id */
         mem_free(m->client.client_id);
         m->client.client_id = id;
     }
@@ -229,21 +254,69 @@ static bool same_wish(const struct subscription *a, const struct subscription *b
 /* The clock of intervals. */
 static int64_t steady(const struct sessions *s, int64_t now_ms) { return s->listener.mono_ms ? s->listener.mono_ms(s->listener.ctx) : now_ms; }
 
-/* Member m overwrites or removes what another connection, still in the group, had asked for. */
-static void mismatch(struct sessions *s, struct consumer_group *g, const struct subscription *old, const struct member *m, int64_t now_ms)
+static const struct client *client_of(const struct consumer_group *g, uint64_t conn_id) /* NULL: it is no member */
 {
-    now_ms = steady(s, now_ms);
-    if (old->conn_id == m->client.conn_id || (g->mismatch_ms && now_ms - g->mismatch_ms < MISMATCH_EVERY_MS))
-        return;
     LIST_EACH (it, &g->clients) {
         const struct client *c = CONTAINER_OF(it, struct client, node);
-        if (c->conn_id != old->conn_id)
-            continue;
-        g->mismatch_ms = now_ms;
-        if (s->listener.subscription_mismatch)
-            s->listener.subscription_mismatch(s->listener.ctx, g, c->client_id, m->client.client_id, old->topic);
-        return;
+        if (c->conn_id == conn_id)
+            return c;
     }
+    return NULL;
+}
+
+static bool is_of(const struct group_mismatch *x, uint64_t conn_a, uint64_t conn_b, const char *topic)
+{
+    return x && ((x->conn_a == conn_a && x->conn_b == conn_b) || (x->conn_a == conn_b && x->conn_b == conn_a)) && strcmp(x->topic, topic) == 0;
+}
+
+static void forget_mismatch(struct consumer_group *g)
+{
+    mem_free(g->mismatch);
+    g->mismatch = NULL;
+}
+
+/* Without memory the older one stays: it is for looking only. */
+static void keep_mismatch(struct consumer_group *g, const struct client *a, const struct client *b, const char *topic)
+{
+    size_t topic_n = strlen(topic) + 1, a_n = strlen(a->client_id) + 1, b_n = strlen(b->client_id) + 1;
+    struct group_mismatch *x = is_of(g->mismatch, a->conn_id, b->conn_id, topic) ? NULL : mem_alloc(sizeof *x + topic_n + a_n + b_n);
+    if (x == NULL)
+        return;
+    *x = (struct group_mismatch){.conn_a = a->conn_id, .conn_b = b->conn_id, .topic = x->text, .client_a = x->text + topic_n,
+                                 .client_b = x->text + topic_n + a_n};
+    memcpy(x->text, topic, topic_n);
+    memcpy(x->text + topic_n, a->client_id, a_n);
+    memcpy(x->text + topic_n + a_n, b->client_id, b_n);
+    forget_mismatch(g);
+    g->mismatch = x;
+}
+
+/* Member m overwrites, removes, or would like to overwrite what another connection, still in the group, had asked for. */
+static void mismatch(struct sessions *s, struct consumer_group *g, const struct subscription *old, const struct member *m, int64_t now_ms)
+{
+    const struct client *other = old->conn_id == m->client.conn_id ? NULL : client_of(g, old->conn_id);
+    if (other == NULL)
+        return;
+    keep_mismatch(g, other, &m->client, old->topic);
+    now_ms = steady(s, now_ms);
+    if (g->mismatch_ms && now_ms - g->mismatch_ms < MISMATCH_EVERY_MS)
+        return;
+    g->mismatch_ms = now_ms;
+    if (s->listener.subscription_mismatch)
+        s->listener.subscription_mismatch(s->listener.ctx, g, other->client_id, m->client.client_id, old->topic);
+}
+
+/* Member m wants the same as the other connection, from which `old` is. */
+static void match(struct consumer_group *g, const struct subscription *old, const struct member *m)
+{
+    if (is_of(g->mismatch, old->conn_id, m->client.conn_id, old->topic))
+        forget_mismatch(g);
+}
+
+const struct group_mismatch *sessions_mismatch(const struct consumer_group *g)
+{
+    const struct group_mismatch *x = g->mismatch;
+    return x && client_of(g, x->conn_a) && client_of(g, x->conn_b) ? x : NULL;
 }
 
 static bool subscription_add(struct consumer_group *g, struct subscription **slot)
@@ -268,13 +341,15 @@ static int update_subscriptions(struct sessions *s, struct consumer_group *g, co
         struct subscription *old = subscription_of(hashmap_get(&g->subscriptions, slice_str(sub->topic)));
         sub->updated_ms = now_ms;
         sub->conn_id = m->client.conn_id;
+        if (old && same_wish(old, sub))
+            match(g, old, m);
+        else if (old)
+            mismatch(s, g, old, m, now_ms);
         if (old && sub->version <= old->version) {
             old->updated_ms = now_ms;
             continue;
         }
         if (old) {
-            if (!same_wish(old, sub))
-                mismatch(s, g, old, m, now_ms);
             forget_subscription(g, old);
             replaced = true;
         } else {
@@ -307,7 +382,7 @@ static bool take_consumer(struct sessions *s, struct session_conn *c, const stru
     bool came = m == NULL;
     if (g && came)
         m = member_make(c, g, NULL, h->client_id, peer);
-    if (m == NULL || !refresh(m, h->client_id, cmd, now_ms)) {
+    if (m == NULL || !refresh(s, m, h->client_id, cmd, now_ms)) {
         free_if_empty(s, g, NULL);
         return false;
     }
@@ -325,6 +400,7 @@ static bool take_consumer(struct sessions *s, struct session_conn *c, const stru
         s->listener.group_seen(s->listener.ctx, g->node.key, want->unit_mode);
     if (s->listener.heard && !h->without_subscriptions)
         s->listener.heard(s->listener.ctx, g);
+    c->changed = c->changed || came || updated == 1;
     if (came || updated == 1)
         told_changed(s, g);
     return updated >= 0;
@@ -338,10 +414,11 @@ static bool take_producer(struct sessions *s, struct session_conn *c, struct sli
     bool came = m == NULL;
     if (p && came)
         m = member_make(c, NULL, p, client_id, peer);
-    if (m == NULL || !refresh(m, client_id, cmd, now_ms)) {
+    if (m == NULL || !refresh(s, m, client_id, cmd, now_ms)) {
         free_if_empty(s, NULL, p);
         return false;
     }
+    find_by_id(s, m);
     if (came)
         log_info("session", "producer came group=%s client=%s addr=%s", p->name, m->client.client_id, m->client.addr);
     return true;
@@ -372,6 +449,7 @@ enum mq_err sessions_heartbeat(struct sessions *s, struct slice body, const stru
     if (c && c->body_n == body.n && c->body_hash == hash && c->generations == generations(c)) {
         seen(s, c, now_ms);
         stay(s, c, now_ms);
+        c->changed = false;
         return MQ_OK;
     }
     struct heartbeat h;
@@ -379,8 +457,11 @@ enum mq_err sessions_heartbeat(struct sessions *s, struct slice body, const stru
     if (err != MQ_OK)
         return err;
     bool good = (c = conn_find_or_make(s, peer->conn_id)) != NULL;
-    if (good)
+    if (good) {
         seen(s, c, now_ms);
+        c->fingerprinted = h.fingerprinted;
+        c->changed = false;
+    }
     for (size_t i = 0; good && i < h.n_consumers; i++)
         good = take_consumer(s, c, &h, &h.consumers[i], cmd, peer, now_ms);
     for (size_t i = 0; good && i < h.n_producers; i++)
@@ -394,6 +475,13 @@ enum mq_err sessions_heartbeat(struct sessions *s, struct slice body, const stru
             conn_free(s, c);
     }
     return good ? MQ_OK : fault_set(why, MQ_ENOMEM, 0, "heartbeat");
+}
+
+bool sessions_fingerprinted(const struct sessions *s, uint64_t conn_id, bool *changed)
+{
+    const struct session_conn *c = conn_find(s, conn_id);
+    *changed = c == NULL || c->changed;
+    return c && c->fingerprinted;
 }
 
 /* ---- leaving ---- */
@@ -469,6 +557,7 @@ void sessions_free(struct sessions *s)
     hashmap_fini(&s->conns);
     hashmap_fini(&s->consumers);
     hashmap_fini(&s->producers);
+    hashmap_fini(&s->producer_ids);
     mem_free(s);
 }
 
@@ -498,6 +587,9 @@ struct client *sessions_consumer_client(const struct sessions *s, struct slice g
 
 struct client *sessions_producer_client(const struct sessions *s, struct slice client_id)
 {
+    struct hash_node *found = hashmap_get(&s->producer_ids, client_id);
+    if (found)
+        return &CONTAINER_OF(found, struct member, by_id)->client;
     for (struct producer_group *p = sessions_next_producers(s, NULL); p; p = sessions_next_producers(s, p))
         LIST_EACH (it, &p->clients)
             if (slice_is(client_id, CONTAINER_OF(it, struct client, node)->client_id))

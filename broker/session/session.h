@@ -44,6 +44,11 @@ struct client { /* one member of one group */
     int32_t version;
     int64_t seen_ms;
 };
+struct group_mismatch { /* two members want different things of a topic: some of it reaches nobody */
+    uint64_t conn_a, conn_b;
+    const char *topic, *client_a, *client_b; /* in `text` */
+    char text[];
+};
 struct consumer_group {
     struct hash_node node; /* key = name */
     struct list clients;   /* of struct client */
@@ -51,6 +56,7 @@ struct consumer_group {
     struct hashmap subscriptions; /* of struct subscription, by topic */
     uint64_t generation;   /* grows when subscriptions or the ways of consuming change */
     int64_t mismatch_ms;   /* when a mismatch was told last */
+    struct group_mismatch *mismatch; /* the last one; see sessions_mismatch() */
     enum consume_type type;
     enum message_model model;
     enum consume_from from;
@@ -69,7 +75,7 @@ struct session_listener {
     void (*group_seen)(void *ctx, struct slice group, bool unit_mode); /* a consumer group's heartbeat: make its config and retry topic */
     void (*heard)(void *ctx, const struct consumer_group *g); /* a heartbeat of the group was read: its subscriptions may be others now */
     void (*group_gone)(void *ctx, const struct consumer_group *g); /* its last member left; g goes after the call */
-    /* client_b wants another thing of topic than client_a, which is still here: at most once a minute and group */
+    /* client_b wants another thing of topic than client_a, which is still here, whoever prevails: at most once a minute and group */
     void (*subscription_mismatch)(void *ctx, struct consumer_group *g, const char *client_a, const char *client_b, const char *topic);
 };
 struct sessions;
@@ -79,6 +85,9 @@ void sessions_free(struct sessions *s); /* NULL allowed; tells nobody */
 /* Body of a heartbeat (JSON HeartbeatData; names or ordinals, Q2). MQ_EMALFORMED with words, and nothing changed; MQ_ENOMEM: part
  * of it may count. A body that this connection sent before is not parsed again while its groups are as it left them. */
 enum mq_err sessions_heartbeat(struct sessions *s, struct slice body, const struct command *cmd, const struct peer *peer, int64_t now_ms, struct fault *why);
+/* Of this connection's last heartbeat. True: it had a fingerprint (5.x): the client sends its subscriptions once, and no more while we say that
+ * nothing changed. *changed: it must send them again, because it was new to a group, or a group got or lost topics by it. */
+bool sessions_fingerprinted(const struct sessions *s, uint64_t conn_id, bool *changed);
 /* 35: this connection leaves these groups (p == NULL: none). By connection, as Apache: client ids are not unique. */
 void sessions_unregister(struct sessions *s, uint64_t conn_id, struct slice producer_group, struct slice consumer_group);
 void sessions_conn_closed(struct sessions *s, uint64_t conn_id);
@@ -89,6 +98,8 @@ struct consumer_group *sessions_consumers(const struct sessions *s, struct slice
 struct producer_group *sessions_producers(const struct sessions *s, struct slice group);
 struct consumer_group *sessions_next_consumers(const struct sessions *s, const struct consumer_group *after); /* NULL: the first */
 struct producer_group *sessions_next_producers(const struct sessions *s, const struct producer_group *after);
+/* The mismatch that was seen last, while both members are here and have not agreed since; else NULL. */
+const struct group_mismatch *sessions_mismatch(const struct consumer_group *g);
 struct client *sessions_consumer_client(const struct sessions *s, struct slice group, struct slice client_id);
-struct client *sessions_producer_client(const struct sessions *s, struct slice client_id); /* in any producer group; walks all */
+struct client *sessions_producer_client(const struct sessions *s, struct slice client_id); /* in any producer group; who is not there costs a walk over all */
 #endif

@@ -43,6 +43,20 @@ Test(clients, a_malformed_heartbeat_is_refused_with_words)
     cr_expect(sessions_next_consumers(k.c.sessions, NULL) == NULL);
 }
 
+Test(clients, a_5x_client_that_could_save_words_is_told_whether_it_may)
+{
+    static const char *const without = "{\"clientID\":\"c\",\"consumerDataSet\":[{\"groupName\":\"g\",\"subscriptionDataSet\":[]}],"
+                                       "\"heartbeatFingerprint\":5,\"withoutSub\":true}";
+    const struct answer *a = ASK_BODY(REQ_HEART_BEAT, slice_str(without));
+    ASSERT_CODE(a, RES_SUCCESS);
+    EXPECT_TEXT(ext(a, "IS_SUPPORT_HEART_BEAT_V2"), "true");
+    EXPECT_TEXT(ext(a, "IS_SUB_CHANGE"), "true");
+    cr_expect_eq(a->cmd.body.n, 0);
+    EXPECT_TEXT(ext(ASK_BODY(REQ_HEART_BEAT, slice_str(without)), "IS_SUB_CHANGE"), "false");
+    a = ASK_BODY(REQ_HEART_BEAT, SLICE_LIT(CONSUMER("c4", "g4")));
+    cr_expect(!has_ext(a, "IS_SUPPORT_HEART_BEAT_V2"), "a client of 4.x is told nothing of it");
+}
+
 Test(clients, who_leaves_is_gone)
 {
     kit_heartbeat(5, CONSUMER("c1", "g"));
@@ -75,6 +89,22 @@ Test(clients, a_group_and_its_connections_are_shown)
     a = ASK(REQ_GET_CONSUMER_CONNECTION_LIST, "consumerGroup", "nobody");
     EXPECT_CODE(a, RES_CONSUMER_NOT_ONLINE);
     EXPECT_WORDS(a, "the consumer group[nobody] not online");
+}
+
+Test(clients, members_that_disagree_are_named)
+{
+    kit_heartbeat(5, CONSUMER("c1", "g"));
+    kit_heartbeat(6, "{\"clientID\":\"c2\",\"consumerDataSet\":[{\"groupName\":\"g\",\"subscriptionDataSet\":[{\"topic\":\"T\",\"subString\":\"c\","
+                     "\"subVersion\":8}]}]}");
+    json_t *root = body_json(ASK(REQ_GET_CONSUMER_CONNECTION_LIST, "consumerGroup", "g")), *x = json_object_get(root, "subscriptionMismatch");
+    EXPECT_TEXT(text_of(x, "topic"), "T");
+    EXPECT_TEXT(text_of(x, "clientId"), "c1");
+    EXPECT_TEXT(text_of(x, "otherClientId"), "c2");
+    json_decref(root);
+    kit_close(6);
+    root = body_json(ASK(REQ_GET_CONSUMER_CONNECTION_LIST, "consumerGroup", "g"));
+    cr_expect(json_object_get(root, "subscriptionMismatch") == NULL);
+    json_decref(root);
 }
 
 Test(clients, producers_are_shown)

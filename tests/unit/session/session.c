@@ -67,6 +67,35 @@ Test(session, a_heartbeat_without_subscriptions_of_a_5x_client_leaves_them)
     cr_assert(subscription_in("g", "t") != NULL);
 }
 
+static bool v2(uint64_t conn, const char *without, int64_t now_ms) /* a heartbeat with a fingerprint; whether the client is to say all again */
+{
+    char body[600];
+    bool changed = false;
+    snprintf(body, sizeof body,
+             "{\"clientID\":\"a\",\"consumerDataSet\":[{\"groupName\":\"g\",\"subscriptionDataSet\":[%s]}],\"heartbeatFingerprint\":77,"
+             "\"producerDataSet\":[],\"withoutSub\":%s}",
+             strcmp(without, "true") == 0 ? "" : SUB("t", "*", "1"), without);
+    cr_assert(beat(conn, body, now_ms) == MQ_OK);
+    cr_assert(sessions_fingerprinted(s, conn, &changed));
+    return changed;
+}
+
+Test(session, who_is_new_without_subscriptions_is_told_to_say_them)
+{
+    bool changed = false;
+    cr_expect(v2(1, "false", 1000), "it came");
+    cr_expect(!v2(1, "true", 2000));
+    cr_expect(!v2(1, "true", 3000), "the same again");
+    sessions_conn_closed(s, 1);
+    cr_expect(v2(2, "true", 4000), "it came back on another connection and left them out: nothing is known of them");
+    cr_expect(subscription_in("g", "t") == NULL);
+    cr_expect(v2(2, "false", 5000), "they are new");
+    cr_expect(!v2(2, "true", 6000) && subscription_in("g", "t") != NULL);
+    beat_consumer(3, "b", "g", SUB("t", "*", "1"), 7000);
+    cr_expect(!sessions_fingerprinted(s, 3, &changed), "a client of 4.x is told nothing of the kind");
+    cr_expect(!sessions_fingerprinted(s, 99, &changed));
+}
+
 Test(session, unit_mode_is_told)
 {
     beat(1, "{\"clientID\":\"a\",\"consumerDataSet\":[{\"groupName\":\"g\",\"unitMode\":true}]}", 1);
@@ -89,6 +118,29 @@ Test(session, one_connection_may_be_in_many_groups_on_both_sides)
     cr_assert(sessions_producer_client(s, SLICE_LIT("a")) != NULL && sessions_producer_client(s, SLICE_LIT("b")) == NULL);
     sessions_conn_closed(s, 1);
     cr_assert(sessions_next_consumers(s, NULL) == NULL && sessions_next_producers(s, NULL) == NULL);
+}
+
+static uint64_t producer_conn(const char *id) /* 0: nobody */
+{
+    const struct client *c = sessions_producer_client(s, slice_str(id));
+    return c ? c->conn_id : 0;
+}
+#define PRODUCER(id, groups) "{\"clientID\":\"" id "\",\"producerDataSet\":[" groups "]}"
+
+Test(session, a_producer_is_found_by_its_id_on_its_newest_connection)
+{
+    beat(1, PRODUCER("p", "{\"groupName\":\"g1\"},{\"groupName\":\"g2\"}"), 1);
+    cr_expect_eq(producer_conn("p"), 1);
+    beat(2, PRODUCER("p", "{\"groupName\":\"g1\"}"), 2); /* it came back; the old connection is not closed yet */
+    cr_expect_eq(producer_conn("p"), 2);
+    sessions_unregister(s, 2, SLICE_LIT("g1"), (struct slice){0});
+    cr_expect_eq(producer_conn("p"), 1, "the older one is found again");
+    beat(1, PRODUCER("q", "{\"groupName\":\"g1\"},{\"groupName\":\"g2\"}"), 3); /* another client of the same process */
+    cr_expect(producer_conn("q") == 1 && producer_conn("p") == 0);
+    sessions_unregister(s, 1, SLICE_LIT("g2"), (struct slice){0});
+    cr_expect_eq(producer_conn("q"), 1, "in one group of two");
+    sessions_conn_closed(s, 1);
+    cr_expect_eq(producer_conn("q"), 0);
 }
 
 Test(session, two_connections_with_one_client_id_are_two_members)
@@ -141,6 +193,44 @@ Test(session, members_that_want_different_topics_take_them_from_each_other_with_
     beat_consumer(1, "a", "g", SUB("t", "*", "1"), 31000); /* the same bytes as before: still parsed, because the other one changed the group */
     cr_assert(subscription_in("g", "t") != NULL && subscription_in("g", "u") == NULL);
     cr_assert(strstr(notes, "changed g:2") != NULL);
+}
+
+static bool mismatch_is(const char *topic, const char *a, const char *b)
+{
+    const struct group_mismatch *x = sessions_mismatch(group_of("g"));
+    return x && strcmp(x->topic, topic) == 0 && strcmp(x->client_a, a) == 0 && strcmp(x->client_b, b) == 0;
+}
+
+Test(session, a_mismatch_is_kept_until_they_agree)
+{
+    beat_consumer(1, "a", "g", SUB("t", "TagA", "1"), 1000);
+    cr_expect(sessions_mismatch(group_of("g")) == NULL);
+    beat_consumer(2, "b", "g", SUB("t", "TagB", "2"), 2000);
+    cr_expect(mismatch_is("t", "a", "b"));
+    beat_consumer(1, "a", "g", SUB("t", "TagA", "1"), 31000); /* it has lost, and still wants something else */
+    cr_expect(mismatch_is("t", "a", "b"), "the same two");
+    beat_consumer(1, "a", "g", SUB("t", "TagB", "3"), 32000);
+    cr_expect(sessions_mismatch(group_of("g")) == NULL);
+}
+
+Test(session, a_mismatch_with_an_older_wish_is_seen_and_told_too)
+{
+    beat_consumer(1, "a", "g", SUB("t", "TagA", "5"), 1000);
+    notes[0] = '\0';
+    beat_consumer(2, "b", "g", SUB("t", "TagB", "4"), 2000); /* started before a, so a's wish stays */
+    cr_expect_str_eq(subscription_in("g", "t")->sub_string, "TagA");
+    expect_notes("mismatch g a b t seen g changed g:2 ");
+    cr_expect(mismatch_is("t", "a", "b"));
+}
+
+Test(session, a_mismatch_goes_with_either_of_the_two)
+{
+    beat_consumer(1, "a", "g", SUB("t", "TagA", "1"), 1000);
+    beat_consumer(2, "b", "g", SUB("t", "TagB", "2"), 2000);
+    beat_consumer(3, "c", "g", SUB("t", "TagB", "2"), 2000);
+    cr_assert(mismatch_is("t", "a", "b"));
+    sessions_conn_closed(s, 2);
+    cr_expect(sessions_mismatch(group_of("g")) == NULL);
 }
 
 Test(session, nobody_is_told_of_a_mismatch_with_who_left)
