@@ -97,6 +97,6 @@ void consumer_offset_routes(struct route_sink *sink, struct broker_context *ctx)
 void queue_offset_routes(struct route_sink *sink, struct broker_context *ctx);   /* 29 30 31 32 */
 void query_message_routes(struct route_sink *sink, struct broker_context *ctx);  /* 12 33 */
 void topic_admin_routes(struct route_sink *sink, struct broker_context *ctx);    /* 17 21 202 215 300 305 316 351 */
-void group_admin_routes(struct route_sink *sink, struct broker_context *ctx);    /* 200 201 207 208 303 314 317 352 */
+void group_admin_routes(struct route_sink *sink, struct broker_context *ctx);    /* 200 201 207 208 303 308 314 317 343 345 352 */
 void broker_admin_routes(struct route_sink *sink, struct broker_context *ctx);   /* 25 26 28 43 45 306 315 321 329 907 */
 #endif

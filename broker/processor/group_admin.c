@@ -1,4 +1,4 @@
-/* group_admin.c - subscription groups and how far they are: 200 201 207 208 303 314 317 352. */
+/* group_admin.c - subscription groups and how far they are: 200 201 207 208 303 308 314 317 343 345 352. */
 #include "broker/metadata/groups.h"
 #include "broker/metadata/offsets.h"
 #include "broker/metadata/topics.h"
@@ -231,6 +231,102 @@ static enum handled clone_offsets(void *ctx, const struct request *rq, struct re
     return topics.failed ? reply_refuse(out, RES_SYSTEM_ERROR, "out of memory") : HANDLED_NOW;
 }
 
+static bool is_named(struct slice list, struct slice name) /* in a,b,c */
+{
+    struct slice one;
+    while (slice_cut(&list, ',', &one))
+        if (slice_eq(one, name))
+            return true;
+    return false;
+}
+
+/* The least offset of a queue that a group has, leaving out those named and those behind the queue's first message; -1: none. */
+static int64_t least_offset(const struct broker_context *c, const struct name_set *groups, struct slice without, struct slice topic, int32_t queue_id)
+{
+    int64_t min = message_store_min_offset(c->store, topic, queue_id), least = -1;
+    for (struct hash_node *n = hashmap_first(&groups->map); n; n = hashmap_next(&groups->map, n)) {
+        int64_t off = is_named(without, n->key) ? -1 : offsets_query(c->offsets, n->key, topic, queue_id);
+        if (off >= 0 && off >= min && (least < 0 || off < least))
+            least = off;
+    }
+    return least;
+}
+
+/* 308: where the slowest group is in each queue; "never" where the group to compare with is slower still. (Apache's broker forgets the offsets
+ * of the groups that are to be left out; ours does not.) */
+static enum handled corrections(void *ctx, const struct request *rq, struct reply *out)
+{
+    struct broker_context *c = ctx;
+    struct fields f = fields_of(rq->cmd);
+    struct slice topic = field_str(&f, "topic"), compare = field_str(&f, "compareGroup"), without = field_str_or_none(&f, "filterGroups");
+    struct name_set groups = {.arena = rq->arena};
+    if (f.bad[0])
+        return admin_bad_field(&f, out);
+    const struct topic_config *t = topics_find(c->topics, topic);
+    int32_t queues = t == NULL ? 0 : t->write_queues > t->read_queues ? t->write_queues : t->read_queues;
+    struct jw w = jw_over(&out->body, false);
+    offsets_groups_of(c->offsets, topic, name_set_add, &groups);
+    jw_object(&w);
+    jw_key(&w, "correctionOffsets");
+    jw_object(&w);
+    for (int32_t i = 0; i < queues; i++) {
+        int64_t least = least_offset(c, &groups, without, topic, i), theirs = offsets_query(c->offsets, compare, topic, i);
+        uint8_t key[I64_TEXT_MAX];
+        if (least < 0)
+            continue;
+        jw_key_raw(&w, slice_make(key, (size_t)(i64_text(key, i) - key)));
+        jw_i64(&w, theirs >= 0 && least > theirs ? INT64_MAX : least);
+    }
+    jw_end_object(&w);
+    jw_end_object(&w);
+    name_set_fini(&groups);
+    return groups.failed ? reply_refuse(out, RES_SYSTEM_ERROR, "out of memory") : HANDLED_NOW;
+}
+
+static enum handled topics_by_group(void *ctx, const struct request *rq, struct reply *out) /* 343, of 5.x */
+{
+    struct broker_context *c = ctx;
+    struct fields f = fields_of(rq->cmd);
+    struct slice group = field_str(&f, "group");
+    struct name_set topics = {.arena = rq->arena};
+    if (f.bad[0])
+        return admin_bad_field(&f, out);
+    offsets_topics_of(c->offsets, group, name_set_add, &topics);
+    struct jw w = jw_over(&out->body, false);
+    jw_object(&w);
+    jw_kv_str(&w, "brokerAddr", slice_str(c->addr));
+    jw_key(&w, "topicList");
+    jw_array(&w);
+    for (struct hash_node *n = hashmap_first(&topics.map); n; n = hashmap_next(&topics.map, n))
+        jw_str(&w, n->key);
+    jw_end_array(&w);
+    jw_end_object(&w);
+    name_set_fini(&topics);
+    return topics.failed ? reply_refuse(out, RES_SYSTEM_ERROR, "out of memory") : HANDLED_NOW;
+}
+
+static enum handled subscription_of(void *ctx, const struct request *rq, struct reply *out) /* 345, of 5.x */
+{
+    struct broker_context *c = ctx;
+    struct fields f = fields_of(rq->cmd);
+    struct slice group = field_str(&f, "group"), topic = field_str_or_none(&f, "topic");
+    if (f.bad[0])
+        return admin_bad_field(&f, out);
+    const struct consumer_group *g = sessions_consumers(c->sessions, group);
+    struct hash_node *n = g ? hashmap_get(&g->subscriptions, topic) : NULL;
+    struct jw w = jw_over(&out->body, false);
+    jw_object(&w);
+    jw_kv_str(&w, "group", group);
+    if (n) {
+        jw_key(&w, "subscriptionData");
+        subscription_write(&w, CONTAINER_OF(n, struct subscription, node));
+    }
+    if (topic.p)
+        jw_kv_str(&w, "topic", topic);
+    jw_end_object(&w);
+    return HANDLED_NOW;
+}
+
 static enum handled all(void *ctx, const struct request *rq, struct reply *out)
 {
     (void)rq;
@@ -265,4 +361,7 @@ void group_admin_routes(struct route_sink *sink, struct broker_context *c)
     routes_add(sink, REQ_GET_BROKER_CONSUME_STATS, all_consume_stats, c);
     routes_add(sink, REQ_QUERY_CONSUME_TIME_SPAN, time_span, c);
     routes_add(sink, REQ_CLONE_GROUP_OFFSET, clone_offsets, c);
+    routes_add(sink, REQ_QUERY_CORRECTION_OFFSET, corrections, c);
+    routes_add(sink, REQ_QUERY_TOPICS_BY_CONSUMER, topics_by_group, c);
+    routes_add(sink, REQ_QUERY_SUBSCRIPTION_BY_CONSUMER, subscription_of, c);
 }

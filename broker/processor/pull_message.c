@@ -354,6 +354,23 @@ static void count_found(struct run *r, const struct get_result *got)
     stats_count(s, RATE_GET_TRANSFERRED, got->n_msgs);
 }
 
+/* A group that reads what the disk must fetch slows everybody down; whoever runs the broker may have said that it shall stop then. */
+static void stop_if_slow(struct run *r, const struct get_result *got)
+{
+    const struct broker_config *cfg = r->c->config;
+    uint64_t at = got->last_phys_off < 0 ? r->c->log_end : (uint64_t)got->last_phys_off;
+    struct fault why = {0};
+    char words[300];
+    if (!cfg->disable_slow_consumers || r->c->log_end <= at || r->c->log_end - at <= (uint64_t)cfg->consumer_fall_behind_threshold)
+        return;
+    struct group_config stopped = *r->group;
+    stopped.consume_enable = false;
+    log_warn("pull", "group is too far behind and may no longer consume group=%.*s topic=%.*s queue=%d behind=%llu allowed=%lld", SLICE_ARG(r->p->group),
+             SLICE_ARG(r->p->topic), r->p->queue_id, (unsigned long long)(r->c->log_end - at), (long long)cfg->consumer_fall_behind_threshold);
+    if (groups_put(r->c->groups, &stopped, r->p->group, r->now_ms, &why) == NULL)
+        log_error("pull", "the group goes on consuming group=%.*s why=%s", SLICE_ARG(r->p->group), fault_text(&why, words, sizeof words));
+}
+
 static void fill_answer(struct run *r, const struct get_result *got)
 {
     struct reply *out = r->out;
@@ -365,9 +382,10 @@ static void fill_answer(struct run *r, const struct get_result *got)
     reply_int(out, "maxOffset", got->max_off);
     stats_count(r->c->stats, RATE_GET_TOTAL, 1);
     stats_count(r->c->stats, got->status == GET_FOUND ? RATE_GET_FOUND : RATE_GET_MISS, 1);
-    if (got->status == GET_FOUND)
+    if (got->status == GET_FOUND) {
         count_found(r, got);
-    else if (out->code == RES_PULL_OFFSET_MOVED) {
+        stop_if_slow(r, got);
+    } else if (out->code == RES_PULL_OFFSET_MOVED) {
         log_info("pull", "offset moved group=%.*s topic=%.*s queue=%d asked=%lld now=%lld why=%s", SLICE_ARG(r->p->group), SLICE_ARG(r->p->topic),
                  r->p->queue_id, (long long)r->p->queue_off, (long long)got->next_off, get_status_name(got->status));
         offset_moved_event(r, got->next_off);

@@ -111,6 +111,37 @@ Test(broker_admin, statistics_are_told_by_name_and_key)
     EXPECT_CODE(ASK(REQ_VIEW_BROKER_STATS_DATA, "statsName", "nonsense", "statsKey", "T"), RES_SYSTEM_ERROR);
 }
 
+static int64_t fall(const char *name, const char *key) /* -1: there is no such statistic */
+{
+    const struct answer *a = ASK(REQ_VIEW_BROKER_STATS_DATA, "statsName", name, "statsKey", key);
+    if (a->code != RES_SUCCESS)
+        return -1;
+    json_t *root = body_json(a);
+    int64_t sum = json_i64(json_object_get(root, "statsMinute"), "sum", -2);
+    json_decref(root);
+    return sum;
+}
+
+Test(broker_admin, how_far_a_group_is_behind_is_told_in_bytes_and_ms)
+{
+    kit_put("T", 1, "one", NULL);
+    int64_t first = (int64_t)k.c.log_end;
+    kit_pass(700);
+    kit_put("T", 1, "two", NULL);
+    cr_expect_eq(fall("GROUP_GET_FALL_SIZE", "1@T@g"), -1, "the group was never here");
+    offsets_commit(k.c.offsets, SLICE_LIT("g"), SLICE_LIT("T"), 1, 0);
+    cr_expect_eq(fall("GROUP_GET_FALL_SIZE", "1@T@g"), (int64_t)k.c.log_end);
+    cr_expect_eq(fall("GROUP_GET_FALL_TIME", "1@T@g"), 700);
+    offsets_commit(k.c.offsets, SLICE_LIT("g"), SLICE_LIT("T"), 1, 1);
+    cr_expect_eq(fall("GROUP_GET_FALL_SIZE", "1@T@g"), (int64_t)k.c.log_end - first);
+    cr_expect_eq(fall("GROUP_GET_FALL_TIME", "1@T@g"), 0);
+    offsets_commit(k.c.offsets, SLICE_LIT("g"), SLICE_LIT("T"), 1, 2);
+    cr_expect_eq(fall("GROUP_GET_FALL_SIZE", "1@T@g"), 0, "it has all");
+    static const char *const bad[] = {"1@T", "x@T@g", "@@", "1", "2@T@g", "1@U@g"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        cr_expect_eq(fall("GROUP_GET_FALL_SIZE", bad[i]), -1, "%s", bad[i]);
+}
+
 Test(broker_admin, a_slave_is_told_offsets_and_delays)
 {
     EXPECT_TEXT(ASK(REQ_GET_ALL_CONSUMER_OFFSET)->cmd.body, "{\"offsetTable\":{}}");

@@ -1,4 +1,4 @@
-/* groups.c - subscription groups and how far they are: 200 201 207 208 303 314 317 352. */
+/* groups.c - subscription groups and how far they are: 200 201 207 208 303 308 314 317 343 345 352. */
 #include <stdio.h>
 #include <string.h>
 
@@ -139,4 +139,33 @@ Test(group_admin, offsets_are_cloned_for_the_topics_asked_for)
     cr_expect(committed("i", "T", 0) == 5 && committed("i", "U", 0) == 6 && committed("i", "gone", 0) == -1);
     EXPECT_CODE(ASK(REQ_CLONE_GROUP_OFFSET, "srcGroup", "g", "destGroup", "a b"), RES_SYSTEM_ERROR);
     EXPECT_CODE(ASK(REQ_CLONE_GROUP_OFFSET, "srcGroup", "g"), RES_SYSTEM_ERROR);
+}
+
+Test(group_admin, the_slowest_group_of_each_queue_is_told)
+{
+    kit_topic("T", 3, 6);
+    commit("slow", "T", 0, 5), commit("quick", "T", 0, 9), commit("quick", "T", 1, 4);
+    const struct answer *a = ASK(REQ_QUERY_CORRECTION_OFFSET, "topic", "T", "compareGroup", "other");
+    ASSERT_CODE(a, RES_SUCCESS);
+    EXPECT_TEXT(a->cmd.body, "{\"correctionOffsets\":{0:5,1:4}}");
+    commit("other", "U", 0, 1);
+    EXPECT_TEXT(ASK(REQ_QUERY_CORRECTION_OFFSET, "topic", "T", "compareGroup", "slow", "filterGroups", "x,slow")->cmd.body,
+                "{\"correctionOffsets\":{0:9223372036854775807,1:4}}");
+    cr_expect_eq(committed("slow", "T", 0), 5, "who is left out keeps his offset");
+    EXPECT_TEXT(ASK(REQ_QUERY_CORRECTION_OFFSET, "topic", "nobody", "compareGroup", "slow")->cmd.body, "{\"correctionOffsets\":{}}");
+    EXPECT_CODE(ASK(REQ_QUERY_CORRECTION_OFFSET, "topic", "T"), RES_SYSTEM_ERROR);
+}
+
+Test(group_admin, tools_of_5x_see_a_groups_topics_and_subscription)
+{
+    commit("g", "T", 0, 5);
+    EXPECT_TEXT(ASK(REQ_QUERY_TOPICS_BY_CONSUMER, "group", "g")->cmd.body, "{\"brokerAddr\":\"127.0.0.1:10911\",\"topicList\":[\"T\"]}");
+    EXPECT_TEXT(ASK(REQ_QUERY_SUBSCRIPTION_BY_CONSUMER, "group", "g", "topic", "T")->cmd.body, "{\"group\":\"g\",\"topic\":\"T\"}");
+    kit_heartbeat(5, "{\"clientID\":\"c\",\"consumerDataSet\":[{\"groupName\":\"g\",\"subscriptionDataSet\":[{\"topic\":\"T\",\"subString\":\"*\","
+                     "\"subVersion\":8}]}]}");
+    json_t *root = body_json(ASK(REQ_QUERY_SUBSCRIPTION_BY_CONSUMER, "group", "g", "topic", "T"));
+    cr_expect_eq(json_i64(json_object_get(root, "subscriptionData"), "subVersion", -1), 8);
+    json_decref(root);
+    EXPECT_CODE(ASK(REQ_QUERY_TOPICS_BY_CONSUMER), RES_SYSTEM_ERROR);
+    EXPECT_CODE(ASK(REQ_QUERY_SUBSCRIPTION_BY_CONSUMER, "topic", "T"), RES_SYSTEM_ERROR);
 }

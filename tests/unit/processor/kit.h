@@ -51,7 +51,7 @@ struct kit {
     struct fake_disk *disk;
     struct config_file *locks_file;
     struct sim_exec exec;
-    struct request_route rows[64];
+    struct request_route rows[96];
     size_t n_rows;
     struct answer answers[KIT_ANSWERS]; /* by opaque */
     int32_t next_opaque;

@@ -159,6 +159,22 @@ Test(pull, far_behind_means_smaller_portions_and_perhaps_another_broker)
     cr_expect_eq(ext_i64(PULL(), "suggestWhichBrokerId"), 0, "brokerId");
 }
 
+Test(pull, a_group_that_is_too_slow_may_be_stopped)
+{
+    for (int i = 0; i < 20; i++)
+        ASSERT_CODE(kit_put("T", 0, "m", NULL), RES_SUCCESS);
+    k.config.consumer_fall_behind_threshold = (int64_t)k.c.log_end / 2;
+    ASSERT_CODE(PULL("maxMsgNums", "1"), RES_SUCCESS);
+    ASSERT_CODE(PULL("maxMsgNums", "1"), RES_SUCCESS); /* off by default */
+    k.config.disable_slow_consumers = true;
+    ASSERT_CODE(PULL("maxMsgNums", "20"), RES_SUCCESS); /* it has nearly all by now */
+    ASSERT_CODE(PULL("maxMsgNums", "20"), RES_SUCCESS);
+    ASSERT_CODE(PULL("maxMsgNums", "1"), RES_SUCCESS); /* 19 messages behind: this was the last one */
+    const struct answer *a = PULL("maxMsgNums", "1");
+    EXPECT_CODE(a, RES_NO_PERMISSION);
+    EXPECT_WORDS(a, "subscription group no permission");
+}
+
 /* ---- checks ---- */
 Test(pull, a_missing_or_malformed_field_is_named)
 {
