@@ -81,6 +81,7 @@ static void consumer_destroy(struct cmq_consumer *c)
         close(c->fd);
     mem_free(c->retry_topic);
     mem_free(c->threads);
+    trace_free(c->trace);
     pthread_mutex_destroy(&c->lock);
     pthread_cond_destroy(&c->more);
     pthread_cond_destroy(&c->still);
@@ -147,10 +148,13 @@ enum cmq_code cmq_consumer_new(const struct cmq_config *cfg, struct cmq_consumer
         goto undo_client;
     }
     const struct request_route routes[] = {{REQ_NOTIFY_CONSUMER_IDS_CHANGED, on_members_changed, c}, {REQ_RESET_CONSUMER_CLIENT_OFFSET, on_reset, c}};
-    if (caller_route(client_caller(c->client), routes, 2) != MQ_OK) {
+    if (caller_route(client_caller(c->client), routes, 2) != MQ_OK || !running_info_routes(c)) {
         code = error_set(err, CMQ_ERR_NO_MEMORY, "consumer: out of memory");
         goto undo_client;
     }
+    code = trace_new(c->client, &c->trace, err);
+    if (code != CMQ_OK)
+        goto undo_client;
     rebalance_begin(c);
     *out = c;
     return error_ok(err);
@@ -329,6 +333,7 @@ enum cmq_code cmq_consumer_on_message_orderly(struct cmq_consumer *c, cmq_messag
 static void run_start(void *arg)
 {
     struct cmq_consumer *c = ((struct change *)arg)->c;
+    c->started_ms = clock_wall_ms();
     atomic_store(&c->started, true);
     if (c->by_hand)
         LIST_EACH(it, &c->queues)
@@ -427,6 +432,7 @@ void cmq_consumer_stop(struct cmq_consumer *c, int64_t timeout_ms)
         rc = pthread_cond_timedwait(&c->still, &c->lock, &due);
     pthread_mutex_unlock(&c->lock);
     commit(c, NULL);
+    trace_finish(c->trace, timeout_ms);
     struct leave l = {.c = c};
     sem_init(&l.done, 0, 0);
     client_run(c->client, run_leave, &l);
@@ -440,6 +446,7 @@ static void last_words(void *arg)
     struct cmq_consumer *c = arg;
     c->ended = true;
     c->sender.ended = true;
+    trace_end(c->trace);
     rebalance_end(c);
 }
 

@@ -15,6 +15,7 @@
 #include "client/offset/local_offsets.h"
 #include "client/offset/offsets.h"
 #include "client/producer/sender.h"
+#include "client/producer/trace.h"
 
 enum { TOPICS_MAX = 10000, SEEKS_MAX = 65536, THREADS_MAX = 1000 };
 
@@ -51,6 +52,7 @@ struct held_queue { /* a queue that is ours */
     struct window window;
     bool dropped, paused;      /* paused: the window is full */
     bool sought;               /* its progress is a seek's: report it even if it goes back */
+    int64_t pulled_ms, consumed_ms; /* wall clock, for operators: the last answer that brought something; the last message done with */
     unsigned out;              /* messages that a callback has, or that are being sent back; counted where order counts */
     bool locked, leaving;      /* by the broker for us; to be given up when out is 0 */
     bool suspended, suspend_asked; /* nothing is delivered for a while; its timer is to be started */
@@ -81,6 +83,7 @@ struct cmq_consumer {
     void *arg;
     bool broadcasting;
     bool orderly;
+    struct trace *trace;  /* NULL: nobody wants records */
     /* ---- network thread ---- */
     struct list topics;         /* of struct topic_sub */
     size_t n_topics;
@@ -90,6 +93,7 @@ struct cmq_consumer {
     struct local_offsets *local; /* broadcasting only */
     struct loop_timer rebalance_timer, soon_timer, persist_timer, again_timer;
     struct list parked;         /* messages that could not be sent back: delivered again */
+    int64_t started_ms;         /* wall clock */
     bool by_hand;               /* queues are assigned, not shared out */
     struct loop_timer lock_timer, lock_soon_timer;
     uint64_t lock_round;
@@ -140,6 +144,9 @@ void pull_next(struct held_queue *q);
 void pull_resume(struct loop_msg *m);
 
 void queue_restart(struct held_queue *q); /* forgets all that came of it, and where it began */
+
+/* running_info.c */
+bool running_info_routes(struct cmq_consumer *c); /* what an operator may ask: false: out of memory */
 
 /* order.c */
 void order_begin(struct cmq_consumer *c);  /* timers */

@@ -104,6 +104,7 @@ static void leave(struct cmq_consumer *c, struct window_node *node)
         c->stats.waiting_bytes -= node->bytes;
     }
     window_done(&q->window, node);
+    q->consumed_ms = clock_wall_ms();
     order_came_back(q);
     if (q->paused && !window_full(&q->window) && !atomic_exchange(&c->resume_posted, true))
         loop_post(client_loop(c->client), &c->resume_msg);
@@ -161,7 +162,12 @@ static bool run_one(struct cmq_consumer *c, struct cmq_message **room)
         return false;
     c->running++;
     pthread_mutex_unlock(&c->lock);
-    enum cmq_consume_result result = c->fn(c->arg, (const struct cmq_message *const *)b.m, b.n);
+    struct trace_consumption told = {.group = c->cfg->consumer_group, .m = (const struct cmq_message *const *)b.m, .n = b.n};
+    trace_consuming(c->trace, &told);
+    int64_t begun_ms = c->trace != NULL ? clock_mono_ms() : 0;
+    enum cmq_consume_result result = c->fn(c->arg, told.m, b.n);
+    told.cost_ms = c->trace != NULL ? clock_mono_ms() - begun_ms : 0;
+    trace_consumed(c->trace, &told, result == CMQ_CONSUME_SUCCESS);
     finished(c, &b, result);
     pthread_mutex_lock(&c->lock);
     return true;

@@ -322,8 +322,10 @@ static void take_in(struct held_queue *q, struct list *messages, int64_t next_of
     if (next_off > q->window.end)
         q->window.end = next_off;
     q->next_off = q->window.end;
-    if (any)
+    if (any) {
+        q->pulled_ms = clock_wall_ms();
         deliver_ready(c, q);
+    }
     pthread_mutex_unlock(&c->lock);
     if (any)
         deliver_wake(c);

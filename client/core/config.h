@@ -13,6 +13,8 @@ struct cmq_config {
     char *namesrv_addr, *client_ip, *instance_name, *unit_name;
     int32_t api_timeout_ms, heartbeat_ms, poll_names_ms;
     int32_t serialize; /* enum serialize */
+    char *trace_topic;
+    bool enable_trace;
     /* producer */
     char *producer_group, *create_topic_key;
     int32_t send_timeout_ms, retry_times, retry_times_async, compress_over, max_message_size, default_queues;

@@ -59,9 +59,16 @@ static enum handled on_check(void *ctx, const struct request *rq, struct reply *
     return HANDLED_NONE;
 }
 
+static void on_answered(void *arg, const struct sent *s)
+{
+    struct cmq_producer *p = arg;
+    trace_sent(p->trace, p->sender.group, s);
+}
+
 static void producer_destroy(struct cmq_producer *p)
 {
     hashmap_fini(&p->requests);
+    trace_free(p->trace);
     pthread_mutex_destroy(&p->lock);
     pthread_cond_destroy(&p->idle);
     mem_free(p);
@@ -92,6 +99,12 @@ enum cmq_code cmq_producer_new(const struct cmq_config *cfg, struct cmq_producer
         goto undo_client;
     }
     code = request_routes(p, err);
+    if (code == CMQ_OK)
+        code = trace_new(p->client, &p->trace, err);
+    if (p->trace != NULL) {
+        p->sender.sent = on_answered;
+        p->sender.sent_arg = p;
+    }
     if (code == CMQ_OK)
         code = client_start(p->client, err);
     if (code != CMQ_OK)
@@ -130,6 +143,7 @@ void cmq_producer_stop(struct cmq_producer *p, int64_t timeout_ms)
     while (atomic_load(&p->sender.counts.jobs) > 0 && rc == 0)
         rc = pthread_cond_timedwait(&p->idle, &p->lock, &due);
     pthread_mutex_unlock(&p->lock);
+    trace_finish(p->trace, timeout_ms);
     struct leave l = {.client = p->client};
     sem_init(&l.done, 0, 0);
     client_run(p->client, leave_begin, &l);
@@ -138,7 +152,12 @@ void cmq_producer_stop(struct cmq_producer *p, int64_t timeout_ms)
     sem_destroy(&l.done);
 }
 
-static void last_words(void *arg) { ((struct cmq_producer *)arg)->sender.ended = true; }
+static void last_words(void *arg)
+{
+    struct cmq_producer *p = arg;
+    p->sender.ended = true;
+    trace_end(p->trace);
+}
 
 struct checks_swap {
     struct cmq_producer *p;

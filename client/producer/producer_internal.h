@@ -7,6 +7,7 @@
 #include "client/core/client.h"
 #include "client/core/message.h"
 #include "client/producer/sender.h"
+#include "client/producer/trace.h"
 #include "common/base/hashmap.h"
 
 struct checks;
@@ -20,6 +21,7 @@ struct cmq_producer {
     atomic_bool greeted;  /* the brokers know us by a heartbeat: they can push replies */
     pthread_mutex_t lock; /* for `idle`: sender.counts.jobs went to 0; and for `requests` */
     pthread_cond_t idle;
+    struct trace *trace;  /* NULL: nobody wants records */
     struct hashmap requests; /* of those who wait for a reply, by correlation id */
 };
 

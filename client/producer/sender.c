@@ -220,6 +220,25 @@ static bool read_result(const struct send_job *j, const struct command *a, struc
     return true;
 }
 
+static void tell_sent(const struct send_job *j, const struct command *a, const struct cmq_send_result *result)
+{
+    const struct sender *s = j->s;
+    struct slice trace_on = {0}, delay = {0}, half = {0};
+    char addr[ADDR_MAX] = "";
+    if (s->sent == NULL)
+        return;
+    struct sent sent = {.topic = j->topic, .addr = addr, .result = result, .body_n = j->body.n, .begun_ms = j->born_ms,
+                        .cost_ms = clock_wall_ms() - j->born_ms};
+    command_ext(a, "TRACE_ON", &trace_on);
+    command_ext(a, "MSG_REGION", &sent.region);
+    prop_get(j->props, PROP_TAGS, &sent.tags);
+    prop_get(j->props, PROP_KEYS, &sent.keys);
+    sent.kind = prop_get(j->props, PROP_TRAN_MSG, &half) ? 1 : prop_get(j->props, PROP_DELAY, &delay) ? 3 : 0;
+    sent.trace_on = !slice_is(trace_on, "false");
+    client_broker_addr(s->client, j->queue->broker_name, 0, true, addr);
+    s->sent(s->sent_arg, &sent);
+}
+
 static void on_answer(void *arg, enum mq_err failed, const struct command *answer, const struct fault *why)
 {
     struct send_job *j = arg;
@@ -227,6 +246,7 @@ static void on_answer(void *arg, enum mq_err failed, const struct command *answe
     struct cmq_send_result result;
     char doing[300];
     if (failed == MQ_OK && read_result(j, answer, &result)) {
+        tell_sent(j, answer, &result);
         finish(j, &result, NULL);
         return;
     }

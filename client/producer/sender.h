@@ -15,12 +15,23 @@ struct send_counts { /* any thread; relaxed */
     _Atomic uint64_t sent, failed, retried, bytes, waiting_messages, waiting_bytes;
     _Atomic uint64_t jobs; /* whose done has not returned yet */
 };
+struct sent { /* a send that was answered, for who keeps records; all borrowed */
+    const char *topic, *addr; /* addr: of the broker's master; "" when it is gone */
+    struct slice tags, keys, region;
+    const struct cmq_send_result *result;
+    size_t body_n;               /* as sent */
+    int64_t begun_ms, cost_ms;   /* wall clock; until the answer */
+    int kind;                    /* Java's MessageType: 0 plain, 1 half of a transaction, 3 delayed */
+    bool trace_on;               /* the broker does not mind records */
+};
 struct sender { /* yours; zero before init */
     struct client *client;
     const char *group;          /* borrowed for its life */
     struct send_counts counts;
     void (*idle)(void *arg);    /* nothing waits any more; NULL allowed */
     void *arg;
+    void (*sent)(void *arg, const struct sent *s); /* network thread; NULL: nobody wants to know */
+    void *sent_arg;
     bool ended;                 /* set by the owner's last words: no more tries */
 };
 
