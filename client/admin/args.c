@@ -5,6 +5,7 @@
  * common ones. "--" ends the options; a lone "-" is a word. */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "client/admin/talk.h"
 #include "common/base/slice.h"
 
@@ -230,6 +231,32 @@ bool call_number(const struct call *c, enum opt id, int64_t low, int64_t high, i
             if (o->id == id)
                 name = o->name;
     complain(c, "--%s %s: expected a number from %lld to %lld", name, c->opt[id], (long long)low, (long long)high);
+    return false;
+}
+
+bool call_from(const struct call *c, int64_t *out)
+{
+    const char *from = c->opt[OPT_FROM];
+    struct tm tm = {.tm_isdst = -1};
+    *out = FROM_LAST;
+    if (from == NULL || strcmp(from, "last") == 0)
+        return true;
+    if (strcmp(from, "first") == 0) {
+        *out = FROM_FIRST;
+        return true;
+    }
+    if (slice_i64(slice_str(from), out) && *out >= 0)
+        return true;
+    static const char *const forms[] = {"%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d"};
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        tm = (struct tm){.tm_isdst = -1};
+        const char *end = strptime(from, forms[i], &tm);
+        if (end && *end == 0) {
+            *out = (int64_t)mktime(&tm) * 1000;
+            return true;
+        }
+    }
+    complain(c, "--from %s: expected first, last, a local time as 2026-03-01T12:00:00, or milliseconds since 1970", from);
     return false;
 }
 

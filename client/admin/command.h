@@ -109,6 +109,9 @@ const struct opt_row *args_option(const struct command *c, const char *name, siz
 void args_each_option(const struct command *c, void (*fn)(void *arg, const struct opt_row *o), void *arg);
 /* A number option: *out is the value, or `absent`. False: it is not one from low to high, and that was said. */
 bool call_number(const struct call *c, enum opt id, int64_t low, int64_t high, int64_t absent, int64_t *out);
+/* --from: first, last (the default), or a time in ms. False: it is none of these, and that was said. */
+enum { FROM_LAST = -1, FROM_FIRST = -2 };
+bool call_from(const struct call *c, int64_t *out);
 /* The values of a repeatable option, one per call; *at starts at 0. NULL after the last. */
 const char *call_next(const struct call *c, enum opt id, int *at);
 
@@ -121,5 +124,6 @@ command_fn cmd_help, cmd_version, cmd_completion, cmd_man;
 
 /* ---- the rest ---- */
 command_fn cmd_up, cmd_send, cmd_tail, cmd_topic_list, cmd_topic_create, cmd_topic_delete, cmd_topic_route, cmd_topic_status;
+command_fn cmd_group_show, cmd_group_members, cmd_group_reset;
 command_fn cmd_bench_send, cmd_bench_consume, cmd_bench_e2e;
 #endif

@@ -46,6 +46,11 @@ static const struct opt_row tail_options[] = {
     {OPT_IDLE, 0, "idle", "MS", NULL, "ends when no message came for so long (default: never)"},
     {OPT_NONE, 0, NULL, NULL, NULL, NULL},
 };
+static const struct opt_row group_reset_options[] = {
+    {OPT_FROM, 'f', "from", "WHERE", "first last", "where it goes on; needed: first, last (past its backlog), or a time: 2026-03-01T12:00:00, ms since 1970"},
+    {OPT_DRY_RUN, 0, "dry-run", NULL, NULL, "says where it would go on, and moves nothing"},
+    {OPT_NONE, 0, NULL, NULL, NULL, NULL},
+};
 static const struct opt_row topic_list_options[] = {
     {OPT_ALL, 'a', "all", NULL, NULL, "also retry, dead-letter and system topics"},
     {OPT_NONE, 0, NULL, NULL, NULL, NULL},
@@ -137,6 +142,17 @@ const struct command commands[] = {
     {"topic status", "TOPIC", "each queue's offsets",
      "Shows, queue by queue, the lowest offset, the next offset, how many messages lie between them, and when the last was stored.", NULL, none, true, true,
      1, 1, cmd_topic_status},
+    {"group show", "GROUP", "how far a consumer group is",
+     "Shows, queue by queue, what the group has consumed, and how far it is behind. When two members want different things of a topic (other tags, or one of "
+     "them not at all), some of its messages reach nobody: a line says which two.",
+     "cmq group show billing\ncmq group show billing -o json", none, true, true, 1, 1, cmd_group_show},
+    {"group members", "GROUP", "who is in a consumer group", "Shows each member's connections, one a broker.", NULL, none, true, true, 1, 1,
+     cmd_group_members},
+    {"group reset", "GROUP TOPIC", "moves a consumer group to another place of a topic",
+     "Shows, queue by queue, where the group goes on. Members that run are told by their brokers: they stop, and go on there some seconds later. Without "
+     "members the offsets are written.",
+     "cmq group reset billing Orders --from first --dry-run\ncmq group reset billing Orders --from 2026-03-01T12:00:00", group_reset_options, true, true, 2, 2,
+     cmd_group_reset},
     {"bench send", "", "how fast messages can be sent",
      "Sends messages to any RocketMQ, CometMQ or Apache's, and prints one row: how many were answered and how many failed, for how long, how many a second, "
      "and how long answers took, in microseconds: half of them at most p50, 999 of 1000 at most p999. CPU is the processor's time of this client for each "

@@ -30,13 +30,12 @@ struct tail {
     struct place *places;
     size_t n_places, cap;
     bool grew;
-    int64_t from_ms; /* a time, or one of the two below */
+    int64_t from_ms; /* a time, FROM_LAST, FROM_FIRST */
     struct out out;
     uint64_t shown;
     struct sql *sql; /* of --sql without --group; else NULL */
     struct buf properties;
 };
-enum { FROM_LAST = -1, FROM_FIRST = -2 };
 
 static volatile sig_atomic_t stop;
 static void on_signal(int sig)
@@ -46,32 +45,6 @@ static void on_signal(int sig)
 }
 
 /* ---- where to begin ---- */
-
-static bool parse_from(const struct call *c, int64_t *out)
-{
-    const char *from = c->opt[OPT_FROM];
-    struct tm tm = {.tm_isdst = -1};
-    *out = FROM_LAST;
-    if (from == NULL || strcmp(from, "last") == 0)
-        return true;
-    if (strcmp(from, "first") == 0) {
-        *out = FROM_FIRST;
-        return true;
-    }
-    if (slice_i64(slice_str(from), out) && *out >= 0)
-        return true;
-    static const char *const forms[] = {"%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d"};
-    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
-        tm = (struct tm){.tm_isdst = -1};
-        const char *end = strptime(from, forms[i], &tm);
-        if (end && *end == 0) {
-            *out = (int64_t)mktime(&tm) * 1000;
-            return true;
-        }
-    }
-    complain(c, "--from %s: expected first, last, a local time as 2026-03-01T12:00:00, or milliseconds since 1970", from);
-    return false;
-}
 
 static struct place *place_of(struct tail *t, const char *broker, int32_t queue_id)
 {
@@ -349,7 +322,7 @@ int cmd_tail(const struct call *c)
     struct tail t = {.c = c};
     struct cmq_error err = {0};
     int64_t count, idle_ms;
-    if (!call_number(c, OPT_COUNT, 1, INT64_MAX, 0, &count) || !call_number(c, OPT_IDLE, 1, 86400000, 0, &idle_ms) || !parse_from(c, &t.from_ms))
+    if (!call_number(c, OPT_COUNT, 1, INT64_MAX, 0, &count) || !call_number(c, OPT_IDLE, 1, 86400000, 0, &idle_ms) || !call_from(c, &t.from_ms))
         return USAGE;
     if (compile(&t) != DONE)
         return USAGE;

@@ -7,20 +7,14 @@
 #include <string.h>
 #include <time.h>
 
-#include "client/core/client.h"
+#include "client/core/admin_internal.h"
 #include "client/core/error.h"
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/protocol/codes.h"
-#include "common/protocol/json.h"
 #include "common/protocol/message.h"
 
 enum { VISIBLE_MS = 10000, VISIBLE_EVERY_MS = 20, DEFAULT_QUEUES = 8 };
-
-struct cmq_admin {
-    struct client *client;
-    int64_t timeout_ms;
-};
 
 enum cmq_code cmq_admin_new(const struct cmq_config *cfg, struct cmq_admin **out, struct cmq_error *err)
 {
@@ -55,8 +49,7 @@ void cmq_admin_free(struct cmq_admin *a)
 
 /* ---- questions with a JSON answer ---- */
 
-/* addr NULL: the name servers. CMQ_OK: *out is yours, json_decref(). */
-static enum cmq_code ask_json(struct cmq_admin *a, const char *addr, const struct command *cmd, const char *doing, json_t **out, struct cmq_error *err)
+enum cmq_code admin_ask_json(struct cmq_admin *a, const char *addr, const struct command *cmd, const char *doing, json_t **out, struct cmq_error *err)
 {
     struct answer answer;
     struct fault why = {0};
@@ -68,10 +61,10 @@ static enum cmq_code ask_json(struct cmq_admin *a, const char *addr, const struc
     return *out != NULL ? CMQ_OK : error_set(err, CMQ_ERR_PROTOCOL, "%s: the answer is not JSON: %.100s", doing, why.what);
 }
 
-static enum cmq_code ask_cluster(struct cmq_admin *a, json_t **out, struct cmq_error *err)
+enum cmq_code admin_ask_cluster(struct cmq_admin *a, json_t **out, struct cmq_error *err)
 {
     struct command cmd = client_command(a->client, REQ_GET_BROKER_CLUSTER_INFO, NULL, 0);
-    return ask_json(a, NULL, &cmd, "list the brokers", out, err);
+    return admin_ask_json(a, NULL, &cmd, "list the brokers", out, err);
 }
 
 static int by_text(const void *x, const void *y) { return strcmp(*(const char *const *)x, *(const char *const *)y); }
@@ -84,8 +77,7 @@ static int by_broker(const void *x, const void *y)
     return c ? c : (a->broker_id > b->broker_id) - (a->broker_id < b->broker_id);
 }
 
-/* The brokers in a cluster's JSON, sorted; texts belong to the JSON. NULL: out of memory. */
-static struct cmq_broker *brokers_of(const json_t *info, size_t *n)
+struct cmq_broker *admin_brokers_of(const json_t *info, size_t *n)
 {
     json_t *table = json_object_get(info, "brokerAddrTable"), *data, *addr;
     const char *name, *id;
@@ -112,10 +104,10 @@ enum cmq_code cmq_admin_list_brokers(struct cmq_admin *a, void (*fn)(void *arg, 
 {
     json_t *info;
     size_t n;
-    enum cmq_code code = ask_cluster(a, &info, err);
+    enum cmq_code code = admin_ask_cluster(a, &info, err);
     if (code != CMQ_OK)
         return code;
-    struct cmq_broker *all = brokers_of(info, &n);
+    struct cmq_broker *all = admin_brokers_of(info, &n);
     for (size_t i = 0; all != NULL && i < n; i++)
         fn(arg, &all[i]);
     code = all != NULL ? error_ok(err) : error_set(err, CMQ_ERR_NO_MEMORY, "list the brokers: out of memory");
@@ -129,7 +121,7 @@ enum cmq_code cmq_admin_list_topics(struct cmq_admin *a, void (*fn)(void *arg, c
     struct command cmd = client_command(a->client, REQ_GET_ALL_TOPIC_LIST_FROM_NAMESERVER, NULL, 0);
     json_t *root, *one;
     size_t i, n = 0;
-    enum cmq_code code = ask_json(a, NULL, &cmd, "list the topics", &root, err);
+    enum cmq_code code = admin_ask_json(a, NULL, &cmd, "list the topics", &root, err);
     if (code != CMQ_OK)
         return code;
     json_t *list = json_object_get(root, "topicList");
@@ -149,7 +141,7 @@ enum cmq_code cmq_admin_list_topics(struct cmq_admin *a, void (*fn)(void *arg, c
 
 /* ---- routes ---- */
 
-static enum cmq_code fresh_route(struct cmq_admin *a, const char *addr, const char *topic, struct route **out, struct cmq_error *err)
+enum cmq_code admin_fresh_route(struct cmq_admin *a, const char *addr, const char *topic, struct route **out, struct cmq_error *err)
 {
     const struct ext_field ext[] = {{SLICE_LIT("topic"), slice_str(topic)}, {SLICE_LIT("acceptStandardJsonOnly"), SLICE_LIT("true")}};
     struct command cmd = client_command(a->client, REQ_GET_ROUTEINFO_BY_TOPIC, ext, 2);
@@ -182,7 +174,7 @@ enum cmq_code cmq_admin_topic_route(struct cmq_admin *a, const char *topic, void
                                     struct cmq_error *err)
 {
     struct route *r;
-    enum cmq_code code = fresh_route(a, NULL, topic, &r, err);
+    enum cmq_code code = admin_fresh_route(a, NULL, topic, &r, err);
     if (code != CMQ_OK)
         return code;
     for (size_t i = 0; i < r->n_brokers; i++) {
@@ -208,7 +200,7 @@ static enum cmq_code master_of(struct cmq_admin *a, const struct cmq_queue *q, c
     if (q == NULL || q->topic == NULL || q->broker_name == NULL)
         return error_set(err, CMQ_ERR_ARGUMENT, "queue: topic and broker name are needed");
     struct route *r;
-    enum cmq_code code = fresh_route(a, NULL, q->topic, &r, err);
+    enum cmq_code code = admin_fresh_route(a, NULL, q->topic, &r, err);
     if (code != CMQ_OK)
         return code;
     const struct route_broker *b = route_broker(r, q->broker_name);
@@ -262,7 +254,7 @@ static enum cmq_code wait_visible(struct cmq_admin *a, const char *topic, const 
     for (size_t i = 0; i < client_n_names(a->client); i++) {
         for (;;) {
             struct route *r = NULL;
-            enum cmq_code code = fresh_route(a, client_name(a->client, i), topic, &r, NULL);
+            enum cmq_code code = admin_fresh_route(a, client_name(a->client, i), topic, &r, NULL);
             bool there = code == CMQ_OK && route_has(r, all, n, cluster);
             route_unref(r);
             if (there || code == CMQ_ERR_UNREACHABLE)
@@ -300,10 +292,10 @@ enum cmq_code cmq_admin_create_topic(struct cmq_admin *a, const char *cluster, c
     struct command cmd = client_command(a->client, REQ_UPDATE_AND_CREATE_TOPIC, ext, 8);
     json_t *info;
     size_t n, told;
-    enum cmq_code code = ask_cluster(a, &info, err);
+    enum cmq_code code = admin_ask_cluster(a, &info, err);
     if (code != CMQ_OK)
         return code;
-    struct cmq_broker *all = brokers_of(info, &n);
+    struct cmq_broker *all = admin_brokers_of(info, &n);
     code = all != NULL ? tell_brokers(a, all, n, cluster, false, &cmd, doing, &told, err) : error_set(err, CMQ_ERR_NO_MEMORY, "%s: out of memory", doing);
     if (code == CMQ_OK && told == 0)
         code = error_set(err, CMQ_ERR_NOT_FOUND, "%s: no master in %s%.80s", doing, cluster ? "cluster " : "any cluster", cluster ? cluster : "");
@@ -324,10 +316,10 @@ enum cmq_code cmq_admin_delete_topic(struct cmq_admin *a, const char *cluster, c
     json_t *info;
     size_t n, told = 0;
     snprintf(doing, sizeof doing, "delete topic %.127s", topic);
-    enum cmq_code code = ask_cluster(a, &info, err);
+    enum cmq_code code = admin_ask_cluster(a, &info, err);
     if (code != CMQ_OK)
         return code;
-    struct cmq_broker *all = brokers_of(info, &n);
+    struct cmq_broker *all = admin_brokers_of(info, &n);
     code = all != NULL ? tell_brokers(a, all, n, cluster, true, &cmd, doing, &told, err) : error_set(err, CMQ_ERR_NO_MEMORY, "%s: out of memory", doing);
     if (code == CMQ_OK && told == 0)
         code = error_set(err, CMQ_ERR_NOT_FOUND, "%s: no broker in %s%.80s", doing, cluster ? "cluster " : "any cluster", cluster ? cluster : "");
@@ -419,7 +411,7 @@ enum cmq_code cmq_admin_topic_status(struct cmq_admin *a, const char *topic, voi
                                      struct cmq_error *err)
 {
     struct route *r;
-    enum cmq_code code = fresh_route(a, NULL, topic, &r, err);
+    enum cmq_code code = admin_fresh_route(a, NULL, topic, &r, err);
     if (code != CMQ_OK)
         return code;
     const struct ext_field ext[] = {{SLICE_LIT("topic"), slice_str(topic)}};
@@ -434,7 +426,7 @@ enum cmq_code cmq_admin_topic_status(struct cmq_admin *a, const char *topic, voi
         json_t *root;
         if (master == NULL)
             continue;
-        code = ask_json(a, master, &cmd, doing, &root, err);
+        code = admin_ask_json(a, master, &cmd, doing, &root, err);
         if (code != CMQ_OK)
             break;
         json_t *table = json_object_get(root, "offsetTable");

@@ -271,6 +271,34 @@ CMQ_API enum cmq_code cmq_admin_topic_status(struct cmq_admin *a, const char *to
 CMQ_API enum cmq_code cmq_admin_min_offset(struct cmq_admin *a, const struct cmq_queue *queue, int64_t *out, struct cmq_error *err);
 CMQ_API enum cmq_code cmq_admin_max_offset(struct cmq_admin *a, const struct cmq_queue *queue, int64_t *out, struct cmq_error *err);
 CMQ_API enum cmq_code cmq_admin_offset_by_time(struct cmq_admin *a, const struct cmq_queue *queue, int64_t time_ms, int64_t *out, struct cmq_error *err);
+/* A consumer group, as the brokers see it. */
+struct cmq_group_member { /* a connection of a member to a broker */
+    const char *broker_name, *client_id, *addr, *language;
+    int32_t version;      /* RocketMQ's ordinal */
+};
+struct cmq_group_progress {
+    struct cmq_queue queue;
+    int64_t offset, max_offset; /* the next to be consumed, the next to be stored */
+    int64_t last_ms;            /* when the last consumed message was stored; 0: unknown */
+};
+struct cmq_group_mismatch { /* two members want different things of a topic, so some of it reaches nobody. CometMQ's brokers tell of it. */
+    const char *broker_name, *topic, *client_id, *other_client_id;
+};
+struct cmq_group_view { /* NULL members allowed; what they are given is borrowed */
+    void *arg;
+    void (*member)(void *arg, const struct cmq_group_member *m);
+    void (*mismatch)(void *arg, const struct cmq_group_mismatch *m);
+    void (*progress)(void *arg, const struct cmq_group_progress *p); /* sorted by queue */
+};
+/* Asks the master of every broker. CMQ_ERR_NOT_FOUND: none has members or offsets of it. */
+CMQ_API enum cmq_code cmq_admin_group(struct cmq_admin *a, const char *group, const struct cmq_group_view *view, struct cmq_error *err);
+/* Moves a group to where each queue of the topic was at time_ms; or to its first message; or past its last. Members that run are told by their
+ * brokers, and go on there some seconds later (Apache's clients after 10); without members the offsets are written. fn (NULL allowed) is called
+ * with each queue's new offset, also before a failure. dry_run: nothing happens, fn is told what would. */
+enum { CMQ_RESET_LAST = -1, CMQ_RESET_FIRST = -2 };
+typedef void cmq_reset_fn(void *arg, const struct cmq_queue *queue, int64_t queue_off);
+CMQ_API enum cmq_code cmq_admin_reset_group(struct cmq_admin *a, const char *group, const char *topic, int64_t time_ms, int dry_run, cmq_reset_fn *fn,
+                                            void *arg, struct cmq_error *err);
 /* A broker of a cluster, as the name server lists them. */
 struct cmq_broker {
     const char *cluster, *broker_name, *addr;

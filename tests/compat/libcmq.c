@@ -534,6 +534,139 @@ static int who_asks_gets_the_reply(void)
     return 1;
 }
 
+/* ---- trace ---- */
+static int pieces(const char *text, size_t n, char sep)
+{
+    int found = 1;
+    for (size_t i = 0; i < n; i++)
+        found += text[i] == sep;
+    return found;
+}
+/* Looks through the trace topic for what is told of the message; bits: 1 Pub, 2 SubBefore, 4 SubAfter. */
+static int told_of(struct cmq_consumer *c, const char *id, int want, int seconds)
+{
+    struct cmq_message *m;
+    int seen = 0;
+    for (int i = 0; i < seconds * 10 && (seen & want) != want; i++) {
+        if (cmq_consumer_poll(c, 100, &m, &err) != CMQ_OK)
+            continue;
+        size_t n;
+        const char *at = cmq_message_body(m, &n), *end = at + n;
+        int keyed = strstr(cmq_message_keys(m), id) != NULL;
+        for (const char *stop; at < end && (stop = memchr(at, 2, (size_t)(end - at))) != NULL; at = stop + 1) {
+            size_t len = (size_t)(stop - at);
+            if (memmem(at, len, id, strlen(id)) == NULL || !keyed)
+                continue;
+            seen |= strncmp(at, "Pub\1", 4) == 0 && pieces(at, len, 1) == 14 ? 1 : 0;
+            seen |= strncmp(at, "SubBefore\1", 10) == 0 && pieces(at, len, 1) == 8 ? 2 : 0;
+            seen |= strncmp(at, "SubAfter\1", 9) == 0 && pieces(at, len, 1) == 9 ? 4 : 0;
+        }
+        cmq_message_free(m);
+    }
+    return seen;
+}
+static int what_becomes_of_a_message_is_told_to_the_trace_topic(void)
+{
+    static struct seen s;
+    struct cmq_config *cfg = config(name(1, "g-traced"));
+    struct cmq_producer *p;
+    struct cmq_consumer *c, *reader;
+    const char *t = name(0, "traced");
+    char id[128];
+    TRY(topic(t, 1));
+    cmq_config_set(cfg, "enableTrace", "true", &err);
+    TRY(cmq_producer_new(cfg, &p, &err));
+    TRY(cmq_consumer_new(cfg, &c, &err));
+    TRY(cmq_consumer_subscribe(c, t, "*", &err));
+    TRY(cmq_consumer_on_message(c, see, &s, &err));
+    TRY(cmq_consumer_start(c, &err));
+    struct cmq_message *m = cmq_message_new(t, "x", 1);
+    TRY(cmq_message_set_tag(m, "tag", &err));
+    TRY(cmq_message_set_keys(m, "tracekey", &err));
+    TRY(cmq_producer_send(p, m, NULL, &err));
+    snprintf(id, sizeof id, "%s", cmq_message_id(m));
+    EXPECT(await(&s.total, 1, 30));
+    cmq_message_free(m);
+    cmq_producer_free(p); /* what is collected goes out before they end */
+    cmq_consumer_free(c);
+    reader = consumer(name(2, "g-trace-reader"), "RMQ_SYS_TRACE_TOPIC", "*", NULL, NULL);
+    EXPECT(reader != NULL);
+    int seen = told_of(reader, id, 7, 40);
+    if (seen != 7) {
+        snprintf(why, sizeof why, "seen: %d, expected 1 (Pub) + 2 (SubBefore) + 4 (SubAfter)", seen);
+        return 0;
+    }
+    cmq_consumer_free(reader);
+    cmq_config_free(cfg);
+    return 1;
+}
+
+/* ---- groups ---- */
+struct looked {
+    const char *topic;
+    int members, queues, moved;
+    int64_t behind, sum;
+};
+static void look_member(void *arg, const struct cmq_group_member *m) { ((struct looked *)arg)->members += m->client_id[0] != 0; }
+static void look_progress(void *arg, const struct cmq_group_progress *p)
+{
+    struct looked *l = arg;
+    if (strcmp(p->queue.topic, l->topic) != 0)
+        return;
+    l->queues++;
+    l->behind += p->max_offset - p->offset;
+}
+static void look_moved(void *arg, const struct cmq_queue *q, int64_t queue_off)
+{
+    struct looked *l = arg;
+    l->moved += strcmp(q->topic, l->topic) == 0;
+    l->sum += queue_off;
+}
+static int a_group_is_looked_at_and_moved(void)
+{
+    static struct seen s;
+    struct cmq_config *cfg = config(NULL);
+    struct cmq_producer *p;
+    struct cmq_admin *a;
+    struct cmq_message *got;
+    struct looked l = {.topic = name(0, "moved")};
+    const char *group = name(1, "g-moved");
+    const struct cmq_group_view view = {.arg = &l, .member = look_member, .progress = look_progress};
+    TRY(topic(l.topic, 2));
+    TRY(producer(&p));
+    TRY(cmq_admin_new(cfg, &a, &err));
+    EXPECT(cmq_admin_group(a, group, &view, &err) == CMQ_ERR_NOT_FOUND);
+    for (int i = 0; i < 10; i++) {
+        struct cmq_queue q = {l.topic, "broker-a", i % 2};
+        struct cmq_message *m = cmq_message_new(l.topic, "x", 1);
+        TRY(cmq_producer_send_to(p, m, &q, NULL, &err));
+        cmq_message_free(m);
+    }
+    struct cmq_consumer *c = consumer(group, l.topic, "*", see, &s);
+    EXPECT(c != NULL);
+    EXPECT(await(&s.total, 10, 30));
+    nap(100); /* until the last callback has returned */
+    TRY(cmq_consumer_commit(c, &err));
+    TRY(cmq_admin_group(a, group, &view, &err));
+    EXPECT(l.members == 1 && l.queues == 2 && l.behind == 0);
+    TRY(cmq_admin_reset_group(a, group, l.topic, CMQ_RESET_FIRST, 1, look_moved, &l, &err)); /* says, and does nothing */
+    EXPECT(l.moved == 2 && l.sum == 0);
+    TRY(cmq_admin_reset_group(a, group, l.topic, CMQ_RESET_FIRST, 0, look_moved, &l, &err)); /* while the member runs */
+    EXPECT(l.moved == 4 && l.sum == 0);
+    EXPECT(await(&s.total, 20, 60));
+    cmq_consumer_free(c);
+    TRY(cmq_admin_reset_group(a, group, l.topic, CMQ_RESET_FIRST, 0, look_moved, &l, &err)); /* nobody is there */
+    TRY(cmq_admin_reset_group(a, group, l.topic, CMQ_RESET_LAST, 0, look_moved, &l, &err));
+    EXPECT(l.moved == 8 && l.sum == 10);
+    c = consumer(group, l.topic, "*", NULL, NULL);
+    EXPECT(c != NULL && cmq_consumer_poll(c, 2000, &got, &err) == CMQ_ERR_TIMEOUT);
+    cmq_consumer_free(c);
+    cmq_admin_free(a);
+    cmq_config_free(cfg);
+    cmq_producer_free(p);
+    return 1;
+}
+
 static void count_topic(void *arg, const char *t)
 {
     *(int *)arg += strncmp(t, names[7], strlen(names[7])) == 0;
@@ -651,6 +784,8 @@ int main(int argc, char **argv)
                  {"what_fails_too_often_in_order_dies_and_the_next_comes", what_fails_too_often_in_order_dies_and_the_next_comes},
                  {"transactions_are_committed_rolled_back_and_asked_about", transactions_are_committed_rolled_back_and_asked_about},
                  {"who_asks_gets_the_reply", who_asks_gets_the_reply},
+                 {"what_becomes_of_a_message_is_told_to_the_trace_topic", what_becomes_of_a_message_is_told_to_the_trace_topic},
+                 {"a_group_is_looked_at_and_moved", a_group_is_looked_at_and_moved},
                  {"an_operator_sees_what_is_there", an_operator_sees_what_is_there}};
     int passed = 0, failed = 0, n_skipped = 0;
     if (argc < 3)

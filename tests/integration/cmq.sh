@@ -211,6 +211,31 @@ same "tail with an expression shows what it matches" "dear" "$(tail -n +2 "$tmp/
 run tail Priced --from first --idle 2500 --group g-sql --sql 'price > 9.5 OR price IS NULL' -o csv
 same "and brokers judge for a group" "dear free" "$(tail -n +2 "$tmp/stdout" | cut -d, -f10 | sort | xargs)"
 
+echo "--- group"
+run group show g1 -o csv; same "a group's progress" 0 $rc
+same "it has consumed all" 0 "$(tail -n +2 "$tmp/stdout" | awk -F, '$1 == "Orders" { n += $6 } END { print n + 0 }')"
+has "nobody is in it" "0 connections of members" "$stderr"
+run group show nobody; same "a group that is not there" 1 $rc; has "is named" "group nobody" "$stderr"
+"$cmq" tail Orders --group g2 --filter a >/dev/null 2>&1 &
+one=$!
+"$cmq" tail Orders --group g2 --filter b >/dev/null 2>&1 &
+two=$!
+if until_true 20 sh -c "'$cmq' group show g2 2>&1 >/dev/null | grep -q 'want different things of topic Orders'"; then ok "members that disagree are named"
+else bad "members that disagree are named" "$("$cmq" group show g2 2>&1)"; fi
+run group members g2 -o csv; same "its members are shown" 2 "$(tail -n +2 "$tmp/stdout" | grep -c ',CPP,')"
+broker=$("$cmq" topic route Orders -o csv | sed -n '2s/^[^,]*,[^,]*,\([^,]*\).*/\1/p') client=$(sed -n '2s/,.*//p' "$tmp/stdout")
+info=$("$out/tests/mqraw" "$broker" call 307 consumerGroup=g2 "clientId=$client" 2>&1)
+has "a member tells what it is doing" '"PROP_CONSUME_TYPE":"CONSUME_PASSIVELY"' "$info"; has "and to what it subscribed" '"topic":"Orders"' "$info"
+info=$("$out/tests/mqraw" "$broker" call 223 group=g2 topic=Orders 2>&1); has "and where it is" "\"consumerTable\":{\"$client\"" "$info"
+kill $one $two; wait $one $two
+run group show; same "which group is needed" 2 $rc
+run group reset g1 Orders; same "moving a group needs to know where" 2 $rc
+run group reset g1 Orders --from first --dry-run -o csv; same "a dry run" 0 $rc; has "says where" "Orders,broker-a,0,0" "$stdout"
+run tail Orders --group g1 --from first --idle 1500 -o csv; same "moves nothing" 0 "$(tail -n +2 "$tmp/stdout" | grep -c .)"
+run group reset g1 Orders --from first -o csv; same "moving a group without members" 0 $rc
+run tail Orders --group g1 --from first --idle 2500 -o csv; same "makes all come again" 12 "$(tail -n +2 "$tmp/stdout" | grep -c .)"
+run group reset g1 Nowhere --from last; same "in a topic that is not there" 1 $rc
+
 echo "--- delete"
 run topic delete Orders --dry-run; same "a dry run" 0 $rc; has "says what would go" "12 messages on 1 brokers" "$(printf '%s' "$stderr" | sed 's/1[0-9] messages/12 messages/')"
 run topic list; has "and deletes nothing" "Orders" "$stdout"
