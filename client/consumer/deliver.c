@@ -121,12 +121,17 @@ void deliver_done(struct cmq_consumer *c, struct cmq_message *m)
 
 /* ---- callbacks ---- */
 
+static int32_t level_of(enum cmq_consume_result result)
+{
+    return result == CMQ_CONSUME_GIVE_UP ? -1 : result > CMQ_RECONSUME_AT_LEVEL ? (int32_t)result - CMQ_RECONSUME_AT_LEVEL : 0;
+}
+
 static void finished(struct cmq_consumer *c, struct batch *b, enum cmq_consume_result result)
 {
-    bool again = result == CMQ_RECONSUME_LATER && !c->broadcasting, posts = false;
+    bool again = result != CMQ_CONSUME_SUCCESS && !c->broadcasting, posts = false;
     size_t n_done = 0;
     pthread_mutex_lock(&c->lock);
-    if (c->orderly && result == CMQ_RECONSUME_LATER)
+    if (c->orderly && again && result != CMQ_CONSUME_GIVE_UP)
         order_again(c, b); /* leaves in b what it did not keep */
     for (size_t i = 0; i < b->n; i++) {
         if (result == CMQ_CONSUME_SUCCESS)
@@ -134,6 +139,7 @@ static void finished(struct cmq_consumer *c, struct batch *b, enum cmq_consume_r
         else
             c->stats.failed++;
         if (again && !(c->orderly && order_is_lost(b->m[i]))) {
+            b->m[i]->later_level = level_of(result);
             list_push_back(&c->to_send_back, &b->m[i]->later);
             c->sending_back++;
             posts = true;

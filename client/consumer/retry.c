@@ -95,7 +95,7 @@ static struct cmq_message *retry_copy(const struct cmq_message *m, int32_t max)
         return NULL;
     snprintf(times, sizeof times, "%d", (int)m->reconsume_times + 1);
     snprintf(most, sizeof most, "%d", (int)max);
-    snprintf(delay, sizeof delay, "%d", DELAY_FIRST + (int)m->reconsume_times);
+    snprintf(delay, sizeof delay, "%d", m->later_level > 0 ? (int)m->later_level : DELAY_FIRST + (int)m->reconsume_times);
     message_prop_remove(copy, PROP_TRAN_MSG);
     const char *origin = cmq_message_property(m, "ORIGIN_MESSAGE_ID");
     char id[128];
@@ -111,7 +111,7 @@ static struct cmq_message *retry_copy(const struct cmq_message *m, int32_t max)
 
 static void resend(struct cmq_consumer *c, struct cmq_message *m)
 {
-    int32_t max = c->cfg->max_reconsume;
+    int32_t max = m->later_level < 0 ? 0 : c->cfg->max_reconsume; /* 0: the broker buries it */
     struct resend *r = mem_alloc(sizeof *r);
     struct cmq_message *copy = r != NULL ? retry_copy(m, max) : NULL;
     struct send_job *j = NULL;
@@ -165,12 +165,13 @@ static void on_answer(void *arg, enum mq_err failed, const struct command *answe
 
 static void send_back(struct cmq_consumer *c, struct cmq_message *m)
 {
-    char addr[ADDR_MAX], off[24], max[16];
+    char addr[ADDR_MAX], off[24], level[16], max[16];
     snprintf(off, sizeof off, "%lld", (long long)m->phys_off);
+    snprintf(level, sizeof level, "%d", (int)m->later_level);
     snprintf(max, sizeof max, "%d", (int)c->cfg->max_reconsume);
     const struct ext_field ext[] = {{SLICE_LIT("offset"), slice_str(off)},
                                     {SLICE_LIT("group"), slice_str(c->cfg->consumer_group)},
-                                    {SLICE_LIT("delayLevel"), SLICE_LIT("0")},
+                                    {SLICE_LIT("delayLevel"), slice_str(level)},
                                     {SLICE_LIT("originMsgId"), slice_str(cmq_message_id(m))},
                                     {SLICE_LIT("originTopic"), slice_str(m->topic)},
                                     {SLICE_LIT("unitMode"), SLICE_LIT("false")},

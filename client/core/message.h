@@ -28,6 +28,7 @@ struct cmq_message {
     char offset_id[MESSAGE_ID_MAX];
     struct window_node window;
     struct list later;        /* while it waits to be sent back */
+    int32_t later_level;      /* when it shall come again: a delay level, 0: the broker's choice, < 0: never */
     uint8_t text[];
 };
 

@@ -191,7 +191,12 @@ CMQ_API void cmq_producer_get_stats(struct cmq_producer *p, struct cmq_producer_
 
 /* ---- consumer: a member of consumerGroup ---- */
 struct cmq_consumer;
-enum cmq_consume_result { CMQ_CONSUME_SUCCESS, CMQ_RECONSUME_LATER };
+enum cmq_consume_result {
+    CMQ_CONSUME_SUCCESS,
+    CMQ_RECONSUME_LATER,
+    CMQ_CONSUME_GIVE_UP,          /* never again: to the group's dead letters */
+    CMQ_RECONSUME_AT_LEVEL = 256  /* plus 1 to 255: later, after the time of that level of the broker's messageDelayLevel (in order: as LATER) */
+};
 /* Messages of one queue, in order, at most consumeMessageBatchMaxSize (default 1). They are borrowed. CMQ_RECONSUME_LATER: the group gets all n
  * again after a while (through its retry topic); broadcasting members do not. */
 typedef enum cmq_consume_result cmq_message_fn(void *arg, const struct cmq_message *const *m, size_t n);

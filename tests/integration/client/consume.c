@@ -310,6 +310,62 @@ Test(consume, what_is_refused_comes_again) /* from the retry topic, or after 5 s
     kit_end(&k);
 }
 
+struct verdicts {
+    struct seen seen;
+    atomic_int again;
+};
+/* 0: never again; 1: by level 1; 2: whenever the broker likes, which is level 3. */
+static enum cmq_consume_result by_number(void *arg, const struct cmq_message *const *m, size_t n)
+{
+    static const enum cmq_consume_result first[] = {CMQ_CONSUME_GIVE_UP, CMQ_RECONSUME_AT_LEVEL + 1, CMQ_RECONSUME_LATER};
+    struct verdicts *v = arg;
+    (void)n;
+    see(&v->seen, m[0]);
+    if (cmq_message_reconsume_times(m[0]) == 0)
+        return first[number_in(m[0]) % 3];
+    atomic_fetch_add(&v->again, 1);
+    return CMQ_CONSUME_SUCCESS;
+}
+
+Test(consume, a_callback_says_when_a_message_comes_again_or_that_it_never_shall)
+{
+    struct cluster *cluster = cluster_new();
+    struct kit k = {.cluster = cluster};
+    struct cmq_error err;
+    static struct verdicts v, ordered;
+    static struct seen dead;
+    cr_assert(cluster_namesrv(cluster, "ns") && cluster_broker(cluster, "broker-a", "messageDelayLevel=1s 1h 1h 1h\n"));
+    struct cmq_config *c = config_of(&k, NULL);
+    OK(cmq_admin_new(c, &k.admin, &err));
+    cmq_config_free(c);
+    make_topic(&k, "Verdict", 1);
+    make_topic(&k, "%DLQ%G", 1); /* else its reader would look for it for a while */
+    make_topic(&k, "InOrder", 1);
+    make_topic(&k, "%DLQ%O", 1);
+    struct cmq_producer *p = producer_of(&k, NULL, NULL);
+    struct cmq_consumer *d = consumer_of(config_of(&k, "undertaker"), "%DLQ%G", see_all, &dead), *o;
+    OK(cmq_consumer_subscribe(d, "%DLQ%O", "*", &err));
+    send_numbers(p, "Verdict", 0, 3);
+    struct cmq_consumer *x = consumer_of(config_of(&k, "G"), "Verdict", by_number, &v);
+    AWAIT(30, atomic_load(&v.again) == 1 && atomic_load(&dead.times[0]) == 1);
+    cr_expect(atomic_load(&v.seen.times[0]) == 1 && atomic_load(&v.seen.times[1]) == 2 && atomic_load(&v.seen.times[2]) == 1);
+
+    c = config_of(&k, "O");
+    OK(cmq_consumer_new(c, &o, &err));
+    cmq_config_free(c);
+    OK(cmq_consumer_subscribe(o, "InOrder", "*", &err));
+    OK(cmq_consumer_on_message_orderly(o, by_number, &ordered, &err));
+    send_numbers(p, "InOrder", 3, 6); /* in order: the first is buried, the others come again at once */
+    OK(cmq_consumer_start(o, &err));
+    AWAIT(30, atomic_load(&ordered.again) == 2 && atomic_load(&dead.times[3]) == 1);
+    cr_expect(atomic_load(&ordered.seen.times[3]) == 1 && atomic_load(&ordered.seen.times[4]) == 2 && atomic_load(&ordered.seen.times[5]) == 2);
+    cmq_consumer_free(o);
+    cmq_consumer_free(x);
+    cmq_consumer_free(d);
+    cmq_producer_free(p);
+    kit_end(&k);
+}
+
 struct away {
     atomic_int first, again;
     atomic_bool gone;
