@@ -3,7 +3,8 @@
  * Each transactionCheckInterval a round walks over what is open, oldest first. half_decide() says what becomes of each; what is put again
  * lies behind the round's end, so a round comes to one. Apache has to look for what is open by reading both queues; here the table knows it
  * and who is too young, and only records that are due are read.
- * A piece of a round is done in each turn, so that a million open ones do not keep the others waiting. A record that is not in memory is
+ * A piece of a round is done each PIECE_MS, so that a million open ones neither keep the others waiting nor flood their producer: some 12,000
+ * questions a second, which is more than most can answer. A record that is not in memory is
  * read by a reader thread, and the round waits for it.
  * Rounds yield to sends: while these wait for the disk, nothing is put again.
  * The question goes to one connection of the message's group, to another one each time; that nobody is there counts as a check, too, as in
@@ -13,7 +14,7 @@
 #include "common/base/log.h"
 #include "common/protocol/codes.h"
 
-enum { PIECE_RECORDS = 64, PIECE_BYTES = 1 << 20, PIECE_LOOKS = 8192, EXT_FIELDS = 5 };
+enum { PIECE_MS = 5, PIECE_RECORDS = 64, PIECE_BYTES = 1 << 18, PIECE_LOOKS = 8192, EXT_FIELDS = 5 };
 
 /* ---- asking ---- */
 static bool say(struct transactions *t, const struct producer_group *group, const struct command *cmd)
@@ -176,6 +177,8 @@ void rounds_run(struct transactions *t, int64_t now_ms, int64_t mono_ms, bool *b
         r->at = 0;
         r->end = message_store_max_offset(t->s.store, SLICE_LIT(HALF_TOPIC), 0); /* what this turn puts is not readable yet */
     }
+    if (mono_ms < r->next_ms)
+        return;
     uint64_t until = t->put_end + PIECE_BYTES;
     for (unsigned records = 0, looks = 0; !r->warming && records < PIECE_RECORDS && looks < PIECE_LOOKS && t->put_end < until; looks++) {
         struct open_half *e = open_halves_from(&t->open, r->at);
@@ -188,6 +191,8 @@ void rounds_run(struct transactions *t, int64_t now_ms, int64_t mono_ms, bool *b
             enum look look = look_at(t, e, &rules, now_ms);
             records++;
             *busy = look == LOOK_BUSY;
+            if (look == LOOK_DONE)
+                r->next_ms = mono_ms + PIECE_MS;
             if (look == LOOK_STUCK)
                 round_ends(t, mono_ms);
             if (look != LOOK_DONE)

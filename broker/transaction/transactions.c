@@ -216,7 +216,7 @@ int64_t transactions_run(struct transactions *t, int64_t now_ms, int64_t mono_ms
     tell(t);
     int64_t due = open_halves_count(&t->open) > 0 ? t->round.last_ms + *t->s.interval_ms : INT64_MAX;
     if (t->round.on)
-        due = t->round.warming ? INT64_MAX : mono_ms;
+        due = t->round.warming ? INT64_MAX : t->round.next_ms > mono_ms ? t->round.next_ms : mono_ms;
     return t->n_owed > 0 || (busy && due <= mono_ms) ? mono_ms + BUSY_MS : due;
 }
 

@@ -10,6 +10,7 @@ struct progress { /* how far both queues are done */
 struct round { /* one walk over what is open */
     bool on, warming;         /* warming: a record is being read from the disk */
     int64_t last_ms;          /* monotonic: when the last one ended */
+    int64_t next_ms;          /* monotonic: of the next piece */
     int64_t at, end;          /* half offsets: next to look at; those that come later are the next round's */
     size_t asked, unasked, moved, given_up, lost;
 };
