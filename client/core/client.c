@@ -277,6 +277,7 @@ struct wait {
     const char *addr, *doing;
     const struct command *cmd;
     int64_t timeout_ms;
+    bool any_code;
     struct answer *out;
     struct cmq_error err;
     enum cmq_code code;
@@ -307,7 +308,7 @@ static void wait_answer(void *arg, const struct command *answer, const struct cm
         w->err = *err;
         w->code = err->code;
     /* cppcheck-suppress nullPointer - without an error there is an answer */
-    } else if (answer->code != RES_SUCCESS) {
+    } else if (answer->code != RES_SUCCESS && !w->any_code) {
         w->code = error_of_answer(&w->err, answer, w->doing);
     } else {
         w->code = answer_keep(w->out, answer) ? CMQ_OK : error_set(&w->err, CMQ_ERR_NO_MEMORY, "%s: out of memory", w->doing);
@@ -343,15 +344,28 @@ static void wait_begin(struct loop_msg *m)
         wait_called(w, failed, NULL, NULL);
 }
 
+static enum cmq_code wait_for(struct wait *w, struct cmq_error *err)
+{
+    w->msg.fn = wait_begin;
+    sem_init(&w->done, 0, 0);
+    loop_post(w->client->loop, &w->msg);
+    sem_wait_all(&w->done);
+    sem_destroy(&w->done);
+    if (w->code != CMQ_OK && err != NULL)
+        *err = w->err;
+    return w->code;
+}
+
 enum cmq_code client_call_wait(struct client *c, const char *addr, const struct command *cmd, int64_t timeout_ms, const char *doing, struct answer *out,
                                struct cmq_error *err)
 {
-    struct wait w = {.client = c, .addr = addr, .doing = doing, .cmd = cmd, .timeout_ms = timeout_ms, .out = out, .msg.fn = wait_begin};
-    sem_init(&w.done, 0, 0);
-    loop_post(c->loop, &w.msg);
-    sem_wait_all(&w.done);
-    sem_destroy(&w.done);
-    if (w.code != CMQ_OK && err != NULL)
-        *err = w.err;
-    return w.code;
+    struct wait w = {.client = c, .addr = addr, .doing = doing, .cmd = cmd, .timeout_ms = timeout_ms, .out = out};
+    return wait_for(&w, err);
+}
+
+enum cmq_code client_call_any(struct client *c, const char *addr, const struct command *cmd, int64_t timeout_ms, const char *doing, struct answer *out,
+                              struct cmq_error *err)
+{
+    struct wait w = {.client = c, .addr = addr, .doing = doing, .cmd = cmd, .timeout_ms = timeout_ms, .any_code = true, .out = out};
+    return wait_for(&w, err);
 }

@@ -54,6 +54,9 @@ void answer_free(struct answer *a);
  * the server, too), and there is nothing to free. Any other thread. */
 enum cmq_code client_call_wait(struct client *c, const char *addr, const struct command *cmd, int64_t timeout_ms, const char *doing, struct answer *out,
                                struct cmq_error *err);
+/* The same, but an answer of any code is CMQ_OK: refusals have fields, too. */
+enum cmq_code client_call_any(struct client *c, const char *addr, const struct command *cmd, int64_t timeout_ms, const char *doing, struct answer *out,
+                              struct cmq_error *err);
 
 /* ---- routes ---- */
 struct route_want { /* yours until fn is called or it is dropped */
