@@ -24,7 +24,7 @@ COMMON_O := $(call objects,$(call sources,common))
 NAMESRV_O := $(call objects,$(call sources,namesrv))
 BROKER_O := $(call objects,$(call sources,broker))
 CLIENT_O := $(call objects,$(filter-out client/admin/% client/examples/%,$(call sources,client)))
-CMQ_O := $(call objects,$(wildcard client/admin/*.c))
+CMQ_O := $(call objects,$(wildcard client/admin/*.c client/admin/*/*.c))
 TESTLIB_O := $(call objects,$(wildcard tests/lib/*.c))
 
 BINARIES := $(OUT)/mqnamesrv $(OUT)/mqbroker $(OUT)/cmq
@@ -87,11 +87,11 @@ examples: $(EXAMPLES) $(OUT)/tests/compat-libcmq ## the programs of client/examp
 define test_program
 $(OUT)/tests/$(subst /,-,$(1)): $(call objects,$(wildcard tests/$(1)/*.c)) $(OUT)/libtest.a $(OUT)/libnamesrv.a $(OUT)/libbroker.a $(OUT)/libclient.a $(OUT)/libcommon.a
 	@mkdir -p $$(@D)
-	$(CC) $(CFLAGS) $$^ $(LDFLAGS) $(LDLIBS) -lcriterion -o $$@
+	$(CC) $(CFLAGS) $$(filter %.o,$$^) $$(filter %.a,$$^) $(LDFLAGS) $(LDLIBS) -lcriterion -o $$@
 endef
 $(foreach d,$(TEST_DIRS),$(eval $(call test_program,$(patsubst tests/%/,%,$(d)))))
 # of the command line, which is no library, what is pure
-$(OUT)/tests/unit-admin: $(addprefix $(OUT)/client/admin/bench_,hist.o plan.o)
+$(OUT)/tests/unit-admin: $(addprefix $(OUT)/client/admin/bench_,hist.o plan.o) $(addprefix $(OUT)/client/admin/mqadmin/,help.o options.o properties.o words.o)
 
 $(FUZZERS:%=$(OUT)/tests/fuzz-%): $(OUT)/tests/fuzz-%: $(OUT)/tests/fuzz/%.o $(OUT)/tests/fuzz/driver/main.o $(OUT)/libtest.a $(OUT)/libbroker.a $(OUT)/libnamesrv.a $(OUT)/libclient.a $(OUT)/libcommon.a
 	@mkdir -p $(@D)
@@ -172,6 +172,7 @@ docs: $(DOCGEN) $(OUT)/cmq ## docs/config.md and the manual pages, from the prog
 	@mkdir -p $(DOCS_TO)/man
 	$(DOCGEN) markdown > $(DOCS_TO)/config.md
 	$(OUT)/cmq man > $(DOCS_TO)/man/cmq.1
+	$(OUT)/cmq man mqadmin > $(DOCS_TO)/man/mqadmin.1
 	$(DOCGEN) man client < docs/man/cmq.5.in > $(DOCS_TO)/man/cmq.5
 	$(DOCGEN) man namesrv < docs/man/mqnamesrv.8.in > $(DOCS_TO)/man/mqnamesrv.8
 	$(DOCGEN) man broker < docs/man/mqbroker.8.in > $(DOCS_TO)/man/mqbroker.8

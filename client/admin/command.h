@@ -125,5 +125,5 @@ command_fn cmd_help, cmd_version, cmd_completion, cmd_man;
 /* ---- the rest ---- */
 command_fn cmd_up, cmd_send, cmd_tail, cmd_topic_list, cmd_topic_create, cmd_topic_delete, cmd_topic_route, cmd_topic_status;
 command_fn cmd_group_show, cmd_group_members, cmd_group_reset;
-command_fn cmd_bench_send, cmd_bench_consume, cmd_bench_e2e;
+command_fn cmd_bench_send, cmd_bench_consume, cmd_bench_e2e, cmd_mqadmin;
 #endif

@@ -173,12 +173,17 @@ const struct command commands[] = {
      "from their ends and leaves no group behind.\n\n"
      "The exit code is 4 when messages failed or were lost.",
      "cmq bench e2e --rate 5000 --duration 30\ncmq bench e2e --rate 100 --poll -o json --delete", bench_e2e_options, true, true, 0, 0, cmd_bench_e2e},
+    {"mqadmin", "", "Apache's mqadmin: its commands, options and columns",
+     "What follows is read as Apache's mqadmin 4.9.8 reads it. Without more: the list of its commands. Called by the name of mqadmin, the program is this "
+     "command. See mqadmin(1).",
+     "cmq mqadmin clusterList -n 127.0.0.1:9876\ncmq mqadmin help topicRoute\nln -s cmq mqadmin && ./mqadmin topicList", none, false, false, 0, 0, cmd_mqadmin},
     {"help", "[COMMAND]", "this list, or what a command takes", "Without COMMAND: the list of commands.", NULL, none, false, false, 0, 2, cmd_help},
     {"completion", "SHELL", "completion for bash, zsh or fish", "Prints a script for the shell.",
      "cmq completion bash > ~/.local/share/bash-completion/completions/cmq\n"
      "cmq completion zsh > ~/.zfunc/_cmq\ncmq completion fish > ~/.config/fish/completions/cmq.fish",
      none, false, false, 1, 1, cmd_completion},
-    {"man", "", "the manual page, as roff", "Prints cmq(1).", "cmq man | man -l -", none, false, false, 0, 0, cmd_man},
+    {"man", "[PAGE]", "the manual page, as roff", "Prints cmq(1), or mqadmin(1) when PAGE is mqadmin.", "cmq man | man -l -\ncmq man mqadmin | man -l -", none,
+     false, false, 0, 1, cmd_man},
     {"version", "", "the version", "Prints the version of cmq and libcmq.", NULL, none, false, false, 0, 0, cmd_version},
     {NULL, NULL, NULL, NULL, NULL, NULL, false, false, 0, 0, NULL},
 };

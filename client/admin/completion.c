@@ -4,6 +4,7 @@
  * offers its options and the words that an option can take. */
 #include <stdio.h>
 #include <string.h>
+#include "client/admin/mqadmin/mqadmin.h"
 #include "client/admin/talk.h"
 
 static void put_option(void *arg, const struct opt_row *o)
@@ -70,6 +71,8 @@ static void bash(void)
         printf("        words=\"%s", strcmp(c->name, "completion") == 0 ? "bash zsh fish" : "");
         if (strcmp(c->name, "help") == 0)
             put_first_words();
+        for (const struct mqadmin_command *k = mqadmin_commands; strcmp(c->name, "mqadmin") == 0 && k->name; k++)
+            printf("%s ", k->name);
         args_each_option(c, put_option, NULL);
         printf("\"\n        case \"$prev\" in\n");
         args_each_option(c, put_choices, NULL);

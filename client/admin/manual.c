@@ -1,6 +1,7 @@
 /* manual.c - cmq man: cmq(1) as roff, from the table. docs/man/cmq.1 is its output; checks/generated.sh fails when that is stale. */
 #include <stdio.h>
 #include <string.h>
+#include "client/admin/mqadmin/mqadmin.h"
 #include "client/admin/talk.h"
 
 /* Text with what roff would take for itself escaped; a line never begins with a dot or a quote. */
@@ -74,12 +75,19 @@ static void command(const struct command *c)
 
 int cmd_man(const struct call *c)
 {
+    if (c->n_args > 0 && strcmp(c->arg[0], "mqadmin") != 0) {
+        complain(c, "there is no manual page %s here", c->arg[0]);
+        return USAGE;
+    }
+    if (c->n_args > 0) {
+        mqadmin_manual();
+        return DONE;
+    }
     static const char *const codes[][2] = {{"0", "done"},
                                            {"1", "a server refused, or what was named does not exist"},
                                            {"2", "the command line is wrong"},
                                            {"3", "no server could be reached, or none answered in time"},
                                            {"4", "done in part: standard error says what was not"}};
-    (void)c;
     printf(".\\\" made by `cmq man` from client/admin/commands.c\n.TH CMQ 1 \"\" \"CometMQ %s\" \"CometMQ\"\n", cmq_version());
     fputs(".SH NAME\ncmq \\- command line of CometMQ and Apache RocketMQ servers\n.SH SYNOPSIS\n\\fBcmq\\fR \\fICOMMAND\\fR [\\fIOPTIONS\\fR] ...\n", stdout);
     fputs(".SH DESCRIPTION\nStarts a cluster for development, sends and shows messages, and looks after topics.\n"
@@ -101,6 +109,6 @@ int cmd_man(const struct call *c)
         printf(".TP\n\\fB%s\\fR\n%s\n", codes[i][0], codes[i][1]);
     fputs(".SH ENVIRONMENT\n.TP\n\\fBNAMESRV_ADDR\\fR\nname servers, as \\-\\-namesrv\n.TP\n\\fBNO_COLOR\\fR\nno colours, also on a terminal\n"
           ".TP\n\\fBTMPDIR\\fR\nwhere \\fBcmq up\\fR makes its temporary folder\n"
-          ".SH SEE ALSO\n\\fBmqnamesrv\\fR(8), \\fBmqbroker\\fR(8), \\fBcmq\\fR(3), \\fBcmq\\fR(5)\n", stdout);
+          ".SH SEE ALSO\n\\fBmqadmin\\fR(1), \\fBmqnamesrv\\fR(8), \\fBmqbroker\\fR(8), \\fBcmq\\fR(3), \\fBcmq\\fR(5)\n", stdout);
     return DONE;
 }

@@ -7,7 +7,7 @@ tmp=$(mktemp -d) || exit 2
 trap 'rm -rf "$tmp"' EXIT
 make -s OUT="$out" MODE="$(basename "$out")" DOCS_TO="$tmp" docs || exit 1
 bad=0 n=0
-for f in config.md man/cmq.1 man/cmq.5 man/mqnamesrv.8 man/mqbroker.8; do
+for f in config.md man/cmq.1 man/mqadmin.1 man/cmq.5 man/mqnamesrv.8 man/mqbroker.8; do
     n=$((n + 1))
     cmp -s "$tmp/$f" "docs/$f" && continue
     echo "docs/$f is stale: run make docs"

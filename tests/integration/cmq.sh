@@ -69,8 +69,17 @@ run send T x --transaction commit --delay-level 3; same "a transaction is not de
 run tail T --from yesterday; same "a strange time" 2 $rc
 run topic list -n "a b"; same "an address that is none" 2 $rc
 run topic list --set noSuchKey=1; same "an unknown setting" 2 $rc; has "is named" "noSuchKey" "$stderr"
-run mqadmin clusterList; same "mqadmin is not pretended" 2 $rc
-ln -s "$cmq" "$tmp/mqadmin"; "$tmp/mqadmin" topicList >/dev/null 2>&1; same "nor under its own name" 2 $?
+run mqadmin; same "mqadmin alone" 0 $rc; has "lists its commands" "   clusterList  " "$stdout"
+run mqadmin noSuch; same "one that there is not" "0 The sub command noSuch not exist." "$rc $stdout"
+run mqadmin topicRoute; same "a missing option" 1 $rc; has "prints Apache's usage" "usage: mqadmin topicRoute [-h] [-l] [-n <arg>] -t <arg>" "$stdout"
+run mqadmin updateTopic -t T -b a:1 -c b; same "two options of which one may be there" 1 $rc
+run mqadmin help UPDATETOPIC; same "help of a command, in any case" 0 $rc
+has "names what has to be there" "usage: mqadmin updateTopic -b <arg> | -c <arg>" "$stdout"
+run mqadmin topicList -n 127.0.0.1:1; same "what fails, ends as Apache's does" "0 " "$rc $stdout"; has "and is said" "mqadmin topicList: command failed" "$stderr"
+run mqadmin topicList -n nowhere; same "so does an address that is none" "0 " "$rc $stdout"; has "which is named" "nowhere" "$stderr"
+ln -s "$cmq" "$tmp/mqadmin"; same "it has a name of its own" "The sub command noSuch not exist." "$("$tmp/mqadmin" noSuch)"
+run man mqadmin; same "its manual page" 0 $rc; has "has all commands" ".SS skipAccumulatedMessage" "$stdout"
+run man nothing; same "no other page" 2 $rc
 for c in $("$cmq" help | sed -n 's/^  \([a-z][a-z]*\) .*/\1/p' | sort -u); do
     run help "$c"; same "help $c" 0 $rc
 done
@@ -82,6 +91,8 @@ if command -v bash >/dev/null 2>&1; then
     same "bash completes a command's second word" create "$words"
     words=$(bash -c '. "$1"; COMP_WORDS=(cmq topic list -o j); COMP_CWORD=4; _cmq; echo "${COMPREPLY[*]}"' bash "$tmp/completion")
     same "and an option's value" json "$words"
+    words=$(bash -c '. "$1"; COMP_WORDS=(cmq mqadmin skip); COMP_CWORD=2; _cmq; echo "${COMPREPLY[*]}"' bash "$tmp/completion")
+    same "and Apache's commands" skipAccumulatedMessage "$words"
 fi
 
 if script -qec true /dev/null >/dev/null 2>&1 </dev/null; then

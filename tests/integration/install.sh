@@ -21,7 +21,7 @@ works() { # name command...
 works "make install DESTDIR=... PREFIX=/usr" make -s OUT="$out" MODE="$mode" DESTDIR="$root" PREFIX=/usr install
 for f in bin/mqnamesrv bin/mqbroker bin/cmq bin/mqadmin lib/libcmq.a lib/libcmq.so lib/libcmq.so.1 lib/pkgconfig/libcmq.pc include/cmq.h \
     lib/systemd/system/mqnamesrv.service lib/systemd/system/mqbroker@.service lib/sysusers.d/cometmq.conf \
-    share/man/man1/cmq.1 share/man/man3/cmq.3 share/man/man5/cmq.5 share/man/man8/mqnamesrv.8 share/man/man8/mqbroker.8 \
+    share/man/man1/cmq.1 share/man/man1/mqadmin.1 share/man/man3/cmq.3 share/man/man5/cmq.5 share/man/man8/mqnamesrv.8 share/man/man8/mqbroker.8 \
     share/bash-completion/completions/cmq share/zsh/site-functions/_cmq share/fish/vendor_completions.d/cmq.fish share/cometmq/conf/namesrv.properties share/cometmq/conf/2m-noslave/broker-a.properties share/cometmq/conf/2m-2s-async/broker-b-s.properties \
     share/cometmq/conf/2m-2s-sync/broker-a.properties; do
     if [ -s "$usr/$f" ]; then ok "$f"; else bad "$f is missing or empty"; fi
