@@ -312,7 +312,8 @@ enum handled queue_locks_answer(struct queue_locks *l, uint64_t change, const st
     if (w == NULL)
         return reply_refuse(out, RES_SYSTEM_BUSY, "too many lock requests wait for the disk");
     *w = (struct waiter){.to = *to, .change = change, .n = out->body.n};
-    memcpy(w->body, out->body.p, out->body.n);
+    if (out->body.n > 0)
+        memcpy(w->body, out->body.p, out->body.n);
     struct list *before = l->waiting.prev; /* nearly always the last place: changes only grow, renewals of new locks are rare */
     while (before != &l->waiting && CONTAINER_OF(before, struct waiter, node)->change > change)
         before = before->prev;
