@@ -237,7 +237,7 @@ run group members g2 -o csv; same "its members are shown" 2 "$(tail -n +2 "$tmp/
 broker=$("$cmq" topic route Orders -o csv | sed -n '2s/^[^,]*,[^,]*,\([^,]*\).*/\1/p') client=$(sed -n '2s/,.*//p' "$tmp/stdout")
 info=$("$out/tests/mqraw" "$broker" call 307 consumerGroup=g2 "clientId=$client" 2>&1)
 has "a member tells what it is doing" '"PROP_CONSUME_TYPE":"CONSUME_PASSIVELY"' "$info"; has "and to what it subscribed" '"topic":"Orders"' "$info"
-info=$("$out/tests/mqraw" "$broker" call 223 group=g2 topic=Orders 2>&1); has "and where it is" "\"consumerTable\":{\"$client\"" "$info"
+info=$("$out/tests/mqraw" "$broker" call 223 group=g2 topic=Orders 2>&1); has "and where it is" "\"$client\":{{\"brokerName\"" "$info"
 kill $one $two; wait $one $two
 run group show; same "which group is needed" 2 $rc
 run group reset g1 Orders; same "moving a group needs to know where" 2 $rc
