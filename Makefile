@@ -202,5 +202,5 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile
 clean: ## removes all builds
 	rm -rf build
-.PHONY: all examples tests check check-slow bench bench-against bench-loops bench-namesrv bench-recovery bench-sql fuzz compat format analyze install help clean
+.PHONY: all docs examples tests check check-slow bench bench-against bench-loops bench-namesrv bench-recovery bench-sql fuzz compat format analyze install help clean
 .DEFAULT_GOAL := all
