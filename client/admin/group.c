@@ -55,13 +55,10 @@ int cmd_group_show(const struct call *c)
         return rc;
     const struct cmq_group_view view = {.arg = &s, .member = count_member, .mismatch = warn_mismatch, .progress = progress_row};
     out_begin(&s.out, out_format_of(c), false, cols, sizeof cols / sizeof *cols);
-    if (cmq_admin_group(admin, c->arg[0], &view, &err) != CMQ_OK) {
-        out_drop(&s.out);
-        rc = complain_error(c, &err, NULL);
-    } else {
-        rc = out_end(&s.out) ? DONE : REFUSED;
+    enum cmq_code code = cmq_admin_group(admin, c->arg[0], &view, &err);
+    rc = table_end(c, &s.out, code, &err, NULL);
+    if (code == CMQ_OK)
         say("%zu connections of members, %lld messages behind.", s.members, (long long)s.behind);
-    }
     cmq_admin_free(admin);
     return rc;
 }
@@ -90,12 +87,7 @@ int cmd_group_members(const struct call *c)
         return rc;
     const struct cmq_group_view view = {.arg = &o, .member = member_row, .mismatch = warn_mismatch};
     out_begin(&o, out_format_of(c), false, cols, sizeof cols / sizeof *cols);
-    if (cmq_admin_group(admin, c->arg[0], &view, &err) == CMQ_OK) {
-        rc = out_end(&o) ? DONE : REFUSED;
-    } else {
-        out_drop(&o);
-        rc = complain_error(c, &err, NULL);
-    }
+    rc = table_end(c, &o, cmq_admin_group(admin, c->arg[0], &view, &err), &err, NULL);
     cmq_admin_free(admin);
     return rc;
 }

@@ -90,6 +90,14 @@ int complain_error(const struct call *c, const struct cmq_error *err, const char
     return exit_code_of(err->code);
 }
 
+int table_end(const struct call *c, struct out *o, enum cmq_code code, const struct cmq_error *err, const char *about)
+{
+    if (code == CMQ_OK)
+        return out_end(o) ? DONE : REFUSED;
+    out_drop(o);
+    return complain_error(c, err, about);
+}
+
 /* ---- session ---- */
 
 const char *session_namesrv(const struct call *c)

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include "client/admin/command.h"
+#include "client/admin/out.h"
 #include "client/include/cmq.h"
 
 /* "cmq topic list: ..." with a newline. */
@@ -12,6 +13,8 @@ __attribute__((format(printf, 2, 3))) void complain(const struct call *c, const 
 __attribute__((format(printf, 1, 2))) void say(const char *fmt, ...); /* with a newline */
 /* Says what the library reported and what can be done about it; returns the exit code. topic: what it was about, NULL: nothing. */
 int complain_error(const struct call *c, const struct cmq_error *err, const char *topic);
+/* The end of a command's table: what was collected, or why there is nothing. Returns the exit code. about: as `topic` above. */
+int table_end(const struct call *c, struct out *o, enum cmq_code code, const struct cmq_error *err, const char *about);
 int exit_code_of(enum cmq_code code);
 
 enum paint { PAINT_PLAIN, PAINT_BOLD, PAINT_DIM, PAINT_RED, PAINT_GREEN };

@@ -184,15 +184,6 @@ static void route_row(void *arg, const struct cmq_route *r)
     out_text(o, (r->perm & CMQ_PERM_READ) && (r->perm & CMQ_PERM_WRITE) ? "rw" : r->perm & CMQ_PERM_READ ? "r" : r->perm & CMQ_PERM_WRITE ? "w" : "none");
 }
 
-/* The end of a table of one topic: what was collected, or why there is nothing. */
-static int table_end(const struct call *c, struct out *o, enum cmq_code code, const struct cmq_error *err)
-{
-    if (code == CMQ_OK)
-        return out_end(o) ? DONE : REFUSED;
-    out_drop(o);
-    return complain_error(c, err, c->arg[0]);
-}
-
 int cmd_topic_route(const struct call *c)
 {
     static const struct out_column cols[] = {{"cluster", "CLUSTER", 0, false},       {"brokerName", "BROKER", 0, false},
@@ -206,7 +197,7 @@ int cmd_topic_route(const struct call *c)
     if (rc != DONE)
         return rc;
     out_begin(&o, out_format_of(c), false, cols, sizeof cols / sizeof *cols);
-    rc = table_end(c, &o, cmq_admin_topic_route(admin, c->arg[0], route_row, &o, &err), &err);
+    rc = table_end(c, &o, cmq_admin_topic_route(admin, c->arg[0], route_row, &o, &err), &err, c->arg[0]);
     cmq_admin_free(admin);
     return rc;
 }
@@ -235,7 +226,7 @@ int cmd_topic_status(const struct call *c)
     if (rc != DONE)
         return rc;
     out_begin(&o, out_format_of(c), false, cols, sizeof cols / sizeof *cols);
-    rc = table_end(c, &o, cmq_admin_topic_status(admin, c->arg[0], status_row, &o, &err), &err);
+    rc = table_end(c, &o, cmq_admin_topic_status(admin, c->arg[0], status_row, &o, &err), &err, c->arg[0]);
     cmq_admin_free(admin);
     return rc;
 }
