@@ -289,15 +289,13 @@ enum mq_err consumer_filters_open(struct config_file *file, const struct consume
     }
     f->setup = *setup;
     struct loading l = {.f = f, .now_ms = now_ms};
-    enum mq_err err = config_file_load(file, take, &l, why);
-    if (err != MQ_OK && err != MQ_ENOTFOUND) {
-        config_file_close(file);
+    enum mq_err err = config_file_begin(file, take, &l, text, f, why);
+    if (err != MQ_OK) {
         hashmap_fini(&f->groups);
         mem_free(f);
         return err;
     }
     f->file = file;
-    config_file_source(file, text, f);
     *out = f;
     return MQ_OK;
 }

@@ -98,6 +98,29 @@ enum mq_err config_file_load(struct config_file *f, config_file_take_fn *take, v
     return err;
 }
 
+enum mq_err config_file_load_changed(struct config_file *f, config_file_take_fn *take, change_apply_fn *apply, void *ctx, struct data_version *v,
+                                     int64_t now_ms, struct config_found *out, struct fault *why)
+{
+    enum mq_err err = config_file_load(f, take, ctx, why);
+    *out = (struct config_found){.first = err == MQ_ENOTFOUND};
+    if (err == MQ_OK || out->first)
+        err = change_log_replay(f->changes, v, apply, ctx, &out->changes, why);
+    if (out->first && v->counter == 0)
+        v->timestamp_ms = now_ms;
+    return err;
+}
+
+enum mq_err config_file_begin(struct config_file *f, config_file_take_fn *take, void *take_ctx, config_file_text_fn *text, void *text_ctx, struct fault *why)
+{
+    enum mq_err err = config_file_load(f, take, take_ctx, why);
+    if (err != MQ_OK && err != MQ_ENOTFOUND) {
+        config_file_close(f);
+        return err;
+    }
+    config_file_source(f, text, text_ctx);
+    return MQ_OK;
+}
+
 /* ---- writing ---- */
 static enum mq_err write_tmp(struct config_file *f, struct slice text, struct fault *why)
 {

@@ -23,9 +23,19 @@ enum mq_err config_file_load(struct config_file *f, config_file_take_fn *take, v
 enum mq_err config_file_keep_changes(struct config_file *f, bool sync);
 struct change_log *config_file_changes(struct config_file *f); /* NULL: it keeps none; the file's */
 
+/* The start of a table that keeps its changes: the file, then what is newer than it. A first start's version gets now_ms. */
+struct config_found {
+    bool first;   /* there was no file: a first start, which is no failure here */
+    bool changes; /* there were changes, so that the file is to be written */
+};
+enum mq_err config_file_load_changed(struct config_file *f, config_file_take_fn *take, change_apply_fn *apply, void *ctx, struct data_version *v,
+                                     int64_t now_ms, struct config_found *out, struct fault *why);
+
 /* Who makes the text, from now on. */
 typedef void config_file_text_fn(void *ctx, struct buf *out);
 void config_file_source(struct config_file *f, config_file_text_fn *text, void *ctx);
+/* The start of a table without changes: loads (a first start is no failure), then the text comes from `text`. On failure f is closed. */
+enum mq_err config_file_begin(struct config_file *f, config_file_take_fn *take, void *take_ctx, config_file_text_fn *text, void *text_ctx, struct fault *why);
 /* Who is told, after each write: `good`, the text made last is on the disk; else it is not, also when no text could be made. Not by close. */
 typedef void config_file_told_fn(void *ctx, bool good);
 void config_file_tell(struct config_file *f, config_file_told_fn *told, void *ctx);

@@ -189,18 +189,13 @@ static void free_all(struct groups *g)
 enum mq_err groups_open(struct config_file *file, bool auto_create, int64_t now_ms, struct groups **out, struct fault *why)
 {
     struct groups *g = mem_zalloc(sizeof *g);
-    bool found = false;
+    struct config_found found;
     if (g == NULL) {
         config_file_close(file);
         return fault_set(why, MQ_ENOMEM, 0, "subscription groups");
     }
     g->auto_create = auto_create;
-    enum mq_err err = config_file_load(file, take, g, why);
-    bool first = err == MQ_ENOTFOUND;
-    if (err == MQ_OK || first)
-        err = change_log_replay(config_file_changes(file), &g->version, apply, g, &found, why);
-    if (first && g->version.counter == 0)
-        g->version.timestamp_ms = now_ms;
+    enum mq_err err = config_file_load_changed(file, take, apply, g, &g->version, now_ms, &found, why);
     for (size_t i = 0; err == MQ_OK && i < sizeof system_groups / sizeof *system_groups; i++)
         if (groups_find(g, slice_str(system_groups[i])) == NULL && set(&g->map, slice_str(system_groups[i]), &defaults) == NULL)
             err = fault_set(why, MQ_ENOMEM, 0, "subscription groups");
@@ -211,7 +206,7 @@ enum mq_err groups_open(struct config_file *file, bool auto_create, int64_t now_
     }
     g->file = file;
     config_file_source(file, text, g);
-    if (found)
+    if (found.changes)
         config_file_changed(file);
     *out = g;
     return MQ_OK;

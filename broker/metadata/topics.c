@@ -297,18 +297,14 @@ enum mq_err topics_open(struct config_file *file, const struct topics_setup *set
                         struct topics **out, struct fault *why)
 {
     struct topics *t = mem_zalloc(sizeof *t);
-    bool changed = false, found = false;
+    struct config_found found;
+    bool changed = false;
     if (t == NULL) {
         config_file_close(file);
         return fault_set(why, MQ_ENOMEM, 0, "topics");
     }
     t->auto_create = setup->auto_create;
-    enum mq_err err = config_file_load(file, take, t, why);
-    bool first = err == MQ_ENOTFOUND;
-    if (err == MQ_OK || first)
-        err = change_log_replay(config_file_changes(file), &t->version, apply, t, &found, why);
-    if (first && t->version.counter == 0)
-        t->version.timestamp_ms = now_ms;
+    enum mq_err err = config_file_load_changed(file, take, apply, t, &t->version, now_ms, &found, why);
     if (err == MQ_OK && !make_system_topics(t, setup, &changed))
         err = fault_set(why, MQ_ENOMEM, 0, "topics");
     if (err != MQ_OK) {
@@ -319,9 +315,9 @@ enum mq_err topics_open(struct config_file *file, const struct topics_setup *set
     t->file = file;
     t->listener = listener ? *listener : (struct topics_listener){0};
     config_file_source(file, text, t);
-    if (changed && !first)
+    if (changed && !found.first)
         data_version_next(&t->version, now_ms);
-    if (found || (changed && !first))
+    if (found.changes || (changed && !found.first))
         config_file_changed(file);
     *out = t;
     return MQ_OK;

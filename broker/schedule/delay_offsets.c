@@ -87,16 +87,17 @@ static void text(void *ctx, struct buf *out) { delay_offsets_encode(ctx, true, o
 enum mq_err delay_offsets_open(struct config_file *file, struct delay_offsets **out, struct fault *why)
 {
     struct delay_offsets *o = mem_zalloc(sizeof *o);
-    if (o)
-        memset(o->table, -1, sizeof o->table);
-    enum mq_err err = o ? config_file_load(file, take, o, why) : fault_set(why, MQ_ENOMEM, 0, "delay offsets");
-    if (err != MQ_OK && err != MQ_ENOTFOUND) {
-        mem_free(o);
+    if (o == NULL) {
         config_file_close(file);
+        return fault_set(why, MQ_ENOMEM, 0, "delay offsets");
+    }
+    memset(o->table, -1, sizeof o->table);
+    enum mq_err err = config_file_begin(file, take, o, text, o, why);
+    if (err != MQ_OK) {
+        mem_free(o);
         return err;
     }
     o->file = file;
-    config_file_source(file, text, o);
     *out = o;
     return MQ_OK;
 }
