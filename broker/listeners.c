@@ -20,7 +20,7 @@
 #include "common/base/log.h"
 #include "common/protocol/codes.h"
 
-enum { TOPIC_NAME_MAX = 255, TOPIC_UNIT_SUB = 2, FAILED_LINGER_MS = 2000 };
+enum { TOPIC_NAME_MAX = 255, FAILED_LINGER_MS = 2000 };
 
 /* ---- the store: it may speak before the waiters exist, while a start is being undone ---- */
 static void on_arrived(void *ctx, const struct arrival *a)
@@ -72,11 +72,7 @@ struct store_listener broker_store_listener(struct broker *b)
 /* ---- delay levels ---- */
 static void on_delivered(void *ctx, struct slice topic, uint32_t bytes)
 {
-    const struct broker *b = ctx;
-    stats_add(b->core.stats, STAT_TOPIC_PUT_NUMS, topic, (struct slice){0}, 1, 1);
-    stats_add(b->core.stats, STAT_TOPIC_PUT_SIZE, topic, (struct slice){0}, bytes, 1);
-    stats_add(b->core.stats, STAT_BROKER_PUT_NUMS, (struct slice){0}, (struct slice){0}, 1, 1);
-    stats_count(b->core.stats, RATE_PUT, 1);
+    stats_put(((const struct broker *)ctx)->core.stats, topic, 1, bytes);
 }
 
 struct schedule_setup broker_schedule_setup(struct broker *b)

@@ -16,7 +16,7 @@
 #include "common/base/mem.h"
 #include "common/protocol/codes.h"
 
-enum { NAME_MAX_BYTES = 255, UNIT_FLAG = 1, CLIENTS_DEFAULT_QUEUES = 4, DEFAULT_QUEUES = 16, SCHEDULE_QUEUES = 18, OWN_NAMES = 4 };
+enum { NAME_MAX_BYTES = 255, CLIENTS_DEFAULT_QUEUES = 4, DEFAULT_QUEUES = 16, SCHEDULE_QUEUES = 18, OWN_NAMES = 4 };
 
 /* Apache's set; besides these, the cluster's and the broker's name, the reply topic, and the trace topic when it is on. */
 static const char *const system_names[] = {"TBW102", "SCHEDULE_TOPIC_XXXX", "BenchmarkTest", "RMQ_SYS_TRANS_HALF_TOPIC", "RMQ_SYS_TRACE_TOPIC",
@@ -403,7 +403,7 @@ struct topic_config *topics_auto_create(struct topics *t, struct slice name, str
     int32_t wanted = wanted_queues > 0 ? wanted_queues : CLIENTS_DEFAULT_QUEUES;
     int32_t queues = wanted < def->write_queues ? wanted : def->write_queues;
     const struct topic_config values = {.read_queues = queues, .write_queues = queues, .perm = def->perm & ~PERM_INHERIT,
-                                        .sys_flag = unit_mode ? UNIT_FLAG : 0, .multi_tags = def->multi_tags};
+                                        .sys_flag = unit_mode ? TOPIC_UNIT : 0, .multi_tags = def->multi_tags};
     return topics_put_all(t, name, &values, now_ms, why);
 }
 

@@ -11,6 +11,8 @@ struct topic_config {
     bool order, multi_tags;
     char name[]; /* NUL-terminated */
 };
+enum { TOPIC_UNIT = 1, TOPIC_UNIT_SUB = 2 }; /* sys_flag: of a unit; of its subscribers */
+static inline int32_t topic_queues(const struct topic_config *t) { return t->write_queues > t->read_queues ? t->write_queues : t->read_queues; }
 struct topics;
 struct topics_listener { /* a topic was made, changed or removed (NULL: many; a removed one is no longer found) */
     void *ctx;

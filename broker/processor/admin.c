@@ -7,6 +7,8 @@
 #include "common/base/mem.h"
 #include "common/protocol/codes.h"
 
+enum { ID_WORDS_MAX = 255 }; /* of an id that is none */
+
 bool admin_master_only(const struct broker_context *c, struct reply *out)
 {
     if (c->config->broker_role != ROLE_SLAVE)
@@ -38,6 +40,17 @@ bool admin_group_name(struct slice group, struct reply *out)
 }
 
 enum handled admin_bad_field(const struct fields *f, struct reply *out) { return reply_refuse(out, RES_SYSTEM_ERROR, "%s", f->bad); }
+
+bool admin_record(const struct broker_context *c, struct slice id, struct buf *record, struct reply *out)
+{
+    struct host store;
+    int64_t phys_off;
+    struct cold_range cold;
+    if (message_id_decode(id, &store, &phys_off) && message_store_at(c->store, phys_off, true, record, &cold) == MQ_OK)
+        return true;
+    reply_refuse(out, RES_SYSTEM_ERROR, "can not find message by the id, %.*s", SLICE_ARG(slice_head(id, ID_WORDS_MAX)));
+    return false;
+}
 
 static void queue_text(struct buf *out, const struct broker_context *c, struct slice topic, int32_t queue_id)
 {

@@ -12,6 +12,9 @@ bool admin_topic_name(struct slice topic, struct reply *out);
 bool admin_group_name(struct slice group, struct reply *out);
 enum handled admin_bad_field(const struct fields *f, struct reply *out); /* SYSTEM_ERROR with f->bad */
 
+/* The record of a message id, appended to *record; read on this thread, as operators' requests are rare. Else the answer is in out, false. */
+bool admin_record(const struct broker_context *c, struct slice id, struct buf *record, struct reply *out);
+
 /* {"brokerName":"b","queueId":0,"topic":"t"}: a MessageQueue, as a value and as a key. */
 void admin_queue(struct jw *w, const struct broker_context *c, struct slice topic, int32_t queue_id);
 void admin_queue_key(struct jw *w, const struct broker_context *c, struct slice topic, int32_t queue_id);

@@ -68,17 +68,10 @@ static enum handled consume_directly(void *ctx, const struct request *rq, struct
     struct broker_context *c = ctx;
     struct fields f = fields_of(rq->cmd);
     struct slice id = field_str(&f, "msgId");
-    struct host store;
-    int64_t phys_off;
-    struct cold_range cold;
     struct buf record = {0};
     if (f.bad[0])
         return admin_bad_field(&f, out);
-    if (!message_id_decode(id, &store, &phys_off) || message_store_at(c->store, phys_off, true, &record, &cold) != MQ_OK) {
-        buf_free(&record);
-        return reply_refuse(out, RES_SYSTEM_ERROR, "can not find message by the id, %.*s", SLICE_ARG(slice_head(id, ID_TEXT_MAX)));
-    }
-    enum handled handled = call_consumer(c, rq, buf_view(&record), out);
+    enum handled handled = admin_record(c, id, &record, out) ? call_consumer(c, rq, buf_view(&record), out) : HANDLED_NOW;
     buf_free(&record);
     return handled;
 }

@@ -2,9 +2,12 @@
  * Thread: core. */
 #ifndef BROKER_PROCESSOR_CONTEXT_H
 #define BROKER_PROCESSOR_CONTEXT_H
+#include <string.h>
 #include "broker/ack/pressure.h"
 #include "broker/config.h"
 #include "broker/metadata/data_version.h"
+#include "broker/metadata/topics.h"
+#include "broker/store/message_store.h"
 #include "common/base/budget.h"
 #include "common/protocol/message.h"
 #include "common/protocol/reply.h"
@@ -77,6 +80,20 @@ bool context_no_room_for_group(struct broker_context *c, struct slice group, str
 
 /* SYSTEM_ERROR: a topic or a group is as it was, because the disk or the memory did not take the change. */
 enum handled context_not_changed(const struct fault *why, struct reply *out);
+
+/* A message that the store did not take. HANDLED_WAIT: PUT_BUSY, later it may; else out is the answer. Not for PUT_OK. */
+enum handled context_refuse_put(struct broker_context *c, enum put_status status, struct reply *out);
+
+/* Where a peer's messages are born: what goes into their records. */
+static inline struct host context_born_host(const struct peer *peer)
+{
+    struct host h = {.port = peer->port, .v6 = peer->v6};
+    memcpy(h.ip, peer->ip, sizeof h.ip);
+    return h;
+}
+
+/* The queue that a send of this topic goes to when it asks for `asked`: < 0 lets us choose. -1: the topic has no such queue. */
+int32_t context_pick_queue(struct broker_context *c, const struct topic_config *t, int32_t asked);
 
 /* Each file of this folder adds its rows; broker.c hands them to the server. fn's ctx is the broker_context. */
 struct route_sink {

@@ -38,22 +38,6 @@ static bool record_is_meant(const struct end *e, const struct half *h, const str
     return words == NULL;
 }
 
-static enum handled refuse_put(struct broker_context *c, enum put_status status, struct reply *out)
-{
-    switch (status) {
-    case PUT_OK:
-    case PUT_BUSY:
-        return HANDLED_WAIT;
-    case PUT_TOO_LARGE:
-        return reply_refuse(out, RES_MESSAGE_ILLEGAL, "the message is illegal, maybe msg body or properties length not matched. msg body length limit %dB, "
-                            "msg properties length limit 32KB.", c->config->max_message_size);
-    case PUT_NO_ROOM:
-    case PUT_FAILED:
-        break;
-    }
-    return reply_refuse(out, RES_SERVICE_NOT_AVAILABLE, "service not available now. %s", message_store_refusal(c->store));
-}
-
 static enum handled answer_when_written(struct broker_context *c, const struct end *e, uint64_t end_off, struct reply *out)
 {
     if (e->to.oneway)
@@ -86,7 +70,7 @@ static enum handled end_record(struct broker_context *c, const struct end *e, st
     case END_NOT_PUT:
         break;
     }
-    return refuse_put(c, put, out);
+    return context_refuse_put(c, put, out);
 }
 
 /* ---- records that are not in memory ---- */
@@ -160,7 +144,7 @@ static enum handled on_end(void *ctx, const struct request *rq, struct reply *ou
     enum handled how = c->pressure == PRESSURE_NONE ? try_end(c, rq, &e, out) : HANDLED_WAIT;
     if (how == HANDLED_NOW && rq->ticket.oneway)
         log_debug("transaction", "an end was refused producer=%s group=%.*s half_offset=%lld: %.*s", rq->peer->addr,
-                 SLICE_ARG(slice_head(e.group, SESSION_GROUP_MAX)), (long long)e.half_off, SLICE_ARG(buf_view(&out->remark)));
+                  SLICE_ARG(slice_head(e.group, SESSION_GROUP_MAX)), (long long)e.half_off, SLICE_ARG(buf_view(&out->remark)));
     return how == HANDLED_WAIT ? send_message_must_wait(c, rq, out) : how;
 }
 
@@ -181,7 +165,7 @@ static enum handled resume_record(struct broker_context *c, const struct request
     case END_NOT_PUT:
         break;
     }
-    return refuse_put(c, put, out);
+    return context_refuse_put(c, put, out);
 }
 
 static enum handled on_resume(void *ctx, const struct request *rq, struct reply *out)
@@ -189,17 +173,10 @@ static enum handled on_resume(void *ctx, const struct request *rq, struct reply 
     struct broker_context *c = ctx;
     struct fields f = fields_of(rq->cmd);
     struct slice id = field_str(&f, "msgId");
-    struct host store;
-    int64_t phys_off;
-    struct cold_range cold;
     struct buf bytes = {0};
-    enum handled how;
     if (f.bad[0])
         return admin_bad_field(&f, out);
-    if (message_id_decode(id, &store, &phys_off) && message_store_at(c->store, phys_off, true, &bytes, &cold) == MQ_OK)
-        how = resume_record(c, rq, buf_view(&bytes), out);
-    else
-        how = reply_refuse(out, RES_SYSTEM_ERROR, "can not find message by the id, %.*s", SLICE_ARG(slice_head(id, MESSAGE_ID_MAX)));
+    enum handled how = admin_record(c, id, &bytes, out) ? resume_record(c, rq, buf_view(&bytes), out) : HANDLED_NOW;
     buf_free(&bytes);
     return how == HANDLED_WAIT ? send_message_must_wait(c, rq, out) : how;
 }

@@ -263,7 +263,7 @@ static enum handled corrections(void *ctx, const struct request *rq, struct repl
     if (f.bad[0])
         return admin_bad_field(&f, out);
     const struct topic_config *t = topics_find(c->topics, topic);
-    int32_t queues = t == NULL ? 0 : t->write_queues > t->read_queues ? t->write_queues : t->read_queues;
+    int32_t queues = t ? topic_queues(t) : 0;
     struct jw w = jw_over(&out->body, false);
     offsets_groups_of(c->offsets, topic, name_set_add, &groups);
     jw_object(&w);

@@ -105,19 +105,14 @@ static bool push(struct broker_context *c, const struct request *rq, const struc
 /* ---- keeping ---- */
 static void keep(struct broker_context *c, const struct request *rq, const struct send_header *h, struct pushed *p)
 {
-    const struct peer *peer = rq->peer;
     struct message m = {.topic = h->topic, .queue_id = p->queue_id, .flag = h->flag, .born_ms = h->born_ms, .reconsume_times = h->reconsume_times,
-                        .store = c->store_host, .born.port = peer->port, .born.v6 = peer->v6, .body = rq->cmd->body, .properties = h->properties};
+                        .store = c->store_host, .born = context_born_host(rq->peer), .body = rq->cmd->body, .properties = h->properties};
     struct put_result put;
-    memcpy(m.born.ip, peer->ip, sizeof m.born.ip);
     if (message_store_put(c->store, &m, 1, rq->now_ms, &put) != PUT_OK) {
         log_debug("reply", "reply not stored topic=%.*s", SLICE_ARG(h->topic));
         return;
     }
-    stats_add(c->stats, STAT_TOPIC_PUT_NUMS, h->topic, (struct slice){0}, 1, 1);
-    stats_add(c->stats, STAT_TOPIC_PUT_SIZE, h->topic, (struct slice){0}, put.size, 1);
-    stats_add(c->stats, STAT_BROKER_PUT_NUMS, (struct slice){0}, (struct slice){0}, 1, 1);
-    stats_count(c->stats, RATE_PUT, 1);
+    stats_put(c->stats, h->topic, 1, put.size);
     p->queue_off = put.queue_off;
     message_id(&c->store_host, put.phys_off, p->msg_id);
 }
@@ -127,20 +122,17 @@ static void keep(struct broker_context *c, const struct request *rq, const struc
 static bool check(struct broker_context *c, const struct request *rq, const struct send_header *h, int32_t *queue_id, struct reply *out)
 {
     const struct topic_config *t = topics_find(c->topics, h->topic);
-    int32_t queues = t ? t->write_queues > t->read_queues ? t->write_queues : t->read_queues : 0;
     if (rq->now_ms < c->config->start_accept_send_ms)
         reply_refuse(out, RES_SYSTEM_ERROR, "broker unable to service, until %lld", (long long)c->config->start_accept_send_ms);
     else if (topics_is_reserved(h->topic))
         reply_refuse(out, RES_NO_PERMISSION, "Sending message to topic[%.*s] is forbidden.", SLICE_ARG(slice_head(h->topic, MESSAGE_TOPIC_MAX)));
     else if (t == NULL)
         reply_refuse(out, RES_TOPIC_NOT_EXIST, "topic[%.*s] not exist, apply first please!", SLICE_ARG(slice_head(h->topic, MESSAGE_TOPIC_MAX)));
-    else if (h->queue_id >= queues || (h->queue_id < 0 && t->write_queues <= 0))
+    else if ((*queue_id = context_pick_queue(c, t, h->queue_id)) < 0)
         reply_refuse(out, RES_SYSTEM_ERROR, "request queueId[%d] is illegal, topic %s has %d write and %d read queues", h->queue_id, t->name,
                      t->write_queues, t->read_queues);
-    else {
-        *queue_id = h->queue_id >= 0 ? h->queue_id : (int32_t)(context_random(c) % (uint32_t)t->write_queues);
+    else
         return true;
-    }
     return false;
 }
 

@@ -5,7 +5,7 @@
 
 #include "common/protocol/codes.h"
 
-enum { TOPIC_UNIT_SUB = 2, DEAD_QUEUES = 1 };
+enum { DEAD_QUEUES = 1 };
 
 const struct group_config *retry_group(struct broker_context *c, struct slice group, int64_t now_ms, struct reply *out)
 {

@@ -18,6 +18,7 @@
 #include "broker/schedule/delay.h"
 #include "broker/stats/stats.h"
 #include "broker/store/message_store.h"
+#include "broker/transaction/half.h"
 #include "common/protocol/codes.h"
 
 #define PROP_ORIGIN_ID "ORIGIN_MESSAGE_ID"
@@ -154,8 +155,8 @@ static enum outcome copy(const struct back *b, const struct group_config *g, con
 static bool for_consumers(const struct message *m)
 {
     int32_t kind = m->sys_flag & SYS_TRAN_MASK;
-    return kind != SYS_TRAN_PREPARED && kind != SYS_TRAN_ROLLBACK && !slice_is(m->topic, SCHEDULE_TOPIC) && !slice_is(m->topic, "RMQ_SYS_TRANS_HALF_TOPIC") &&
-           !slice_is(m->topic, "RMQ_SYS_TRANS_OP_HALF_TOPIC");
+    return kind != SYS_TRAN_PREPARED && kind != SYS_TRAN_ROLLBACK && !slice_is(m->topic, SCHEDULE_TOPIC) && !slice_is(m->topic, HALF_TOPIC) &&
+           !slice_is(m->topic, OP_TOPIC);
 }
 
 static enum outcome give_back(const struct back *b, struct cold_range *cold, struct reply *out)

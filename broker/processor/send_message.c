@@ -147,7 +147,7 @@ static struct topic_config *topic_create(struct sending *s, struct reply *out)
     int32_t wanted = h->default_queues > 0 ? h->default_queues : c->config->default_topic_queue_nums;
     struct topic_config *t = topics_auto_create(c->topics, h->topic, h->default_topic, wanted, h->unit_mode, s->rq->now_ms, &why);
     if (t == NULL && retry && why.err == MQ_EREFUSED)
-        t = topics_put(c->topics, h->topic, 1, 1, PERM_READ | PERM_WRITE, h->unit_mode ? 2 : 0, false, s->rq->now_ms, &why);
+        t = topics_put(c->topics, h->topic, 1, 1, PERM_READ | PERM_WRITE, h->unit_mode ? TOPIC_UNIT_SUB : 0, false, s->rq->now_ms, &why);
     if (t == NULL && why.err != MQ_EREFUSED)
         context_not_changed(&why, out);
     else if (t == NULL)
@@ -175,13 +175,12 @@ static struct topic_config *topic_check(struct sending *s, struct reply *out)
     }
     if (t == NULL && (t = topic_create(s, out)) == NULL)
         return NULL;
-    int32_t queues = t->write_queues > t->read_queues ? t->write_queues : t->read_queues;
-    if (h->queue_id >= queues || (h->queue_id < 0 && t->write_queues <= 0)) {
+    s->queue_id = context_pick_queue(c, t, h->queue_id);
+    if (s->queue_id < 0) {
         reply_refuse(out, RES_SYSTEM_ERROR, "request queueId[%d] is illegal, topic %s has %d write and %d read queues, Producer: %s", h->queue_id,
                      t->name, t->write_queues, t->read_queues, s->rq->peer->addr);
         return NULL;
     }
-    s->queue_id = h->queue_id >= 0 ? h->queue_id : (int32_t)(context_random(c) % (uint32_t)t->write_queues);
     s->topic = slice_str(t->name);
     s->sys_flag = (h->sys_flag & ~(SYS_BORN_HOST_V6 | SYS_STORE_HOST_V6)) | (t->multi_tags ? SYS_MULTI_TAGS : 0);
     return t;
@@ -210,27 +209,8 @@ static bool retry_or_dead(struct sending *s, struct reply *out)
 /* ---- putting ---- */
 static void message_begin(const struct sending *s, struct message *m)
 {
-    const struct peer *peer = s->rq->peer;
     *m = (struct message){.topic = s->topic, .queue_id = s->queue_id, .sys_flag = s->sys_flag, .flag = s->h.flag, .born_ms = s->h.born_ms,
-                          .reconsume_times = s->h.reconsume_times, .store = s->c->store_host, .born.port = peer->port, .born.v6 = peer->v6};
-    memcpy(m->born.ip, peer->ip, sizeof m->born.ip);
-}
-
-static int refuse_put(struct sending *s, enum put_status status, struct reply *out)
-{
-    switch (status) {
-    case PUT_TOO_LARGE:
-        return reply_refuse(out, RES_MESSAGE_ILLEGAL,
-                            "the message is illegal, maybe msg body or properties length not matched. msg body length limit %dB, msg properties length "
-                            "limit 32KB.", s->c->config->max_message_size);
-    case PUT_NO_ROOM:
-    case PUT_FAILED:
-        return reply_refuse(out, RES_SERVICE_NOT_AVAILABLE, "service not available now. %s", message_store_refusal(s->c->store));
-    case PUT_BUSY:
-    case PUT_OK:
-        break;
-    }
-    return HANDLED_WAIT;
+                          .reconsume_times = s->h.reconsume_times, .store = s->c->store_host, .born = context_born_host(s->rq->peer)};
 }
 
 static char *batch_ids(const struct sending *s, const struct put_result *put, size_t n)
@@ -282,14 +262,11 @@ static int put_all(struct sending *s, const struct message *m, size_t n, struct 
     enum put_status status = s->half ? transactions_begin(s->c->transactions, m, s->h.group, s->rq->now_ms, put)
                                      : message_store_put(s->c->store, m, n, s->rq->now_ms, put);
     if (status != PUT_OK)
-        return refuse_put(s, status, out);
+        return context_refuse_put(s->c, status, out);
     int64_t bytes = 0;
     for (size_t i = 0; i < n; i++)
         bytes += put[i].size;
-    stats_add(s->c->stats, STAT_TOPIC_PUT_NUMS, s->topic, (struct slice){0}, (int64_t)n, 1);
-    stats_add(s->c->stats, STAT_TOPIC_PUT_SIZE, s->topic, (struct slice){0}, bytes, 1);
-    stats_add(s->c->stats, STAT_BROKER_PUT_NUMS, (struct slice){0}, (struct slice){0}, (int64_t)n, 1);
-    stats_count(s->c->stats, RATE_PUT, (int64_t)n);
+    stats_put(s->c->stats, s->topic, (int64_t)n, bytes);
     return s->rq->ticket.oneway ? HANDLED_NONE : leave_waiter(s, put, n, out);
 }
 
@@ -385,7 +362,7 @@ static int send_batch(struct sending *s, struct reply *out)
     struct message each;
     size_t n = batch_count(rest), i = 0;
     if (rest.n > (size_t)s->c->config->max_message_size)
-        return refuse_put(s, PUT_TOO_LARGE, out);
+        return context_refuse_put(s->c, PUT_TOO_LARGE, out);
     if (s->props.delay > 0 || s->props.bad_delay || (s->sys_flag & SYS_TRAN_MASK))
         return reply_refuse(out, RES_MESSAGE_ILLEGAL, "a batch can neither be delayed nor be part of a transaction");
     struct message *m = arena_alloc(s->rq->arena, n * sizeof *m);

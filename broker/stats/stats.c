@@ -129,6 +129,14 @@ void stats_add(struct stats *s, enum stat_name name, struct slice topic, struct 
     it->times += times;
 }
 
+void stats_put(struct stats *s, struct slice topic, int64_t n, int64_t bytes)
+{
+    stats_add(s, STAT_TOPIC_PUT_NUMS, topic, (struct slice){0}, n, 1);
+    stats_add(s, STAT_TOPIC_PUT_SIZE, topic, (struct slice){0}, bytes, 1);
+    stats_add(s, STAT_BROKER_PUT_NUMS, (struct slice){0}, (struct slice){0}, n, 1);
+    stats_count(s, RATE_PUT, n);
+}
+
 static bool group_is(const struct item *it, struct slice group)
 {
     struct slice rest = slice_from(it->node.key, 1 + (size_t)it->topic_n);

@@ -15,6 +15,8 @@ enum mq_err stats_new(const char *cluster_name, int64_t wall_ms, int64_t mono_ms
 void stats_free(struct stats *s); /* NULL allowed */
 /* Cheap enough for every request: one hash look-up. group.n == 0 where the name has none; BROKER_* have neither. */
 void stats_add(struct stats *s, enum stat_name name, struct slice topic, struct slice group, int64_t value, int64_t times);
+/* n messages of together `bytes` in the log were put into a topic: TOPIC_PUT_NUMS, TOPIC_PUT_SIZE, BROKER_PUT_NUMS and RATE_PUT. */
+void stats_put(struct stats *s, struct slice topic, int64_t n, int64_t bytes);
 void stats_sample(struct stats *s, int64_t wall_ms, int64_t mono_ms); /* every 10 s; the wall clock tells midnight, rates go by the other */
 /* Body of 315, or false when there is no such item. */
 bool stats_encode(const struct stats *s, struct slice name, struct slice key, struct buf *out);
