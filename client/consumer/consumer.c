@@ -7,7 +7,6 @@
 #include <semaphore.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "client/consumer/consumer_internal.h"
@@ -90,13 +89,9 @@ static void consumer_destroy(struct cmq_consumer *c)
 
 static void init_fields(struct cmq_consumer *c)
 {
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_mutex_init(&c->lock, NULL);
-    pthread_cond_init(&c->more, &attr);
-    pthread_cond_init(&c->still, &attr);
-    pthread_condattr_destroy(&attr);
+    clock_cond_init(&c->more);
+    clock_cond_init(&c->still);
     list_init(&c->topics);
     list_init(&c->seeks);
     list_init(&c->parked);
@@ -419,12 +414,7 @@ void cmq_consumer_stop(struct cmq_consumer *c, int64_t timeout_ms)
 {
     if (!atomic_load(&c->started) || client_is_network_thread(c->client) || atomic_exchange(&c->stopping, true))
         return;
-    struct timespec due;
-    clock_gettime(CLOCK_MONOTONIC, &due);
-    timeout_ms = timeout_ms < 0 ? 0 : timeout_ms > INT32_MAX ? INT32_MAX : timeout_ms;
-    int64_t ns = due.tv_nsec + timeout_ms % 1000 * 1000000;
-    due.tv_sec += timeout_ms / 1000 + ns / 1000000000;
-    due.tv_nsec = ns % 1000000000;
+    struct timespec due = clock_deadline(timeout_ms);
     int rc = 0;
     pthread_mutex_lock(&c->lock);
     pthread_cond_broadcast(&c->more); /* polls return */

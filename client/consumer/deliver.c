@@ -9,7 +9,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "client/consumer/consumer_internal.h"
@@ -261,14 +260,9 @@ enum cmq_code cmq_consumer_poll(struct cmq_consumer *c, int64_t timeout_ms, stru
             err->fatal = 0;
         return CMQ_ERR_STATE;
     }
-    struct timespec due;
+    struct timespec due = clock_deadline(timeout_ms);
     struct cmq_message *m;
     struct batch b = {.m = &m};
-    clock_gettime(CLOCK_MONOTONIC, &due);
-    timeout_ms = timeout_ms < 0 ? 0 : timeout_ms > INT32_MAX ? INT32_MAX : timeout_ms;
-    int64_t ns = due.tv_nsec + timeout_ms % 1000 * 1000000;
-    due.tv_sec += timeout_ms / 1000 + ns / 1000000000;
-    due.tv_nsec = ns % 1000000000;
     pthread_mutex_lock(&c->lock);
     deliver_polled_done(c);
     int rc = 0;

@@ -6,7 +6,6 @@
 #include <semaphore.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "client/core/error.h"
 #include "client/core/uniq_id.h"
@@ -81,12 +80,8 @@ enum cmq_code cmq_producer_new(const struct cmq_config *cfg, struct cmq_producer
     struct cmq_producer *p = mem_zalloc(sizeof *p);
     if (p == NULL)
         return error_set(err, CMQ_ERR_NO_MEMORY, "producer: out of memory");
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_mutex_init(&p->lock, NULL);
-    pthread_cond_init(&p->idle, &attr);
-    pthread_condattr_destroy(&attr);
+    clock_cond_init(&p->idle);
     struct client_role role = {.ctx = p, .heartbeat = say_hello, .produces = true};
     enum cmq_code code = client_new(cfg, &role, &p->client, err);
     if (code != CMQ_OK)
@@ -133,11 +128,7 @@ void cmq_producer_stop(struct cmq_producer *p, int64_t timeout_ms)
     if (atomic_exchange(&p->stopping, true) || client_is_network_thread(p->client))
         return;
     request_wake_all(p);
-    struct timespec due;
-    clock_gettime(CLOCK_MONOTONIC, &due);
-    int64_t ns = due.tv_nsec + (timeout_ms > 0 ? timeout_ms % 1000 * 1000000 : 0);
-    due.tv_sec += (timeout_ms > 0 ? timeout_ms / 1000 : 0) + ns / 1000000000;
-    due.tv_nsec = ns % 1000000000;
+    struct timespec due = clock_deadline(timeout_ms);
     pthread_mutex_lock(&p->lock);
     int rc = 0;
     while (atomic_load(&p->sender.counts.jobs) > 0 && rc == 0)

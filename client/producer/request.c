@@ -7,7 +7,6 @@
 #include <semaphore.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "client/core/error.h"
 #include "client/core/uniq_id.h"
@@ -113,11 +112,9 @@ static enum cmq_code greet(struct cmq_producer *p, const char *topic, int64_t ti
     return CMQ_OK;
 }
 
-static struct timespec time_of(int64_t mono_ms) { return (struct timespec){.tv_sec = mono_ms / 1000, .tv_nsec = mono_ms % 1000 * 1000000}; }
-
 static void await(struct cmq_producer *p, struct waiting_request *w, int64_t due_ms)
 {
-    struct timespec due = time_of(due_ms);
+    struct timespec due = clock_deadline(due_ms - clock_mono_ms());
     int rc = 0;
     pthread_mutex_lock(&p->lock);
     while (w->reply == NULL && rc == 0 && !atomic_load(&p->stopping))
@@ -127,11 +124,7 @@ static void await(struct cmq_producer *p, struct waiting_request *w, int64_t due
 
 static bool join(struct cmq_producer *p, struct waiting_request *w)
 {
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&w->came, &attr);
-    pthread_condattr_destroy(&attr);
+    clock_cond_init(&w->came);
     uniq_id_next(w->id);
     pthread_mutex_lock(&p->lock);
     bool added = hashmap_add(&p->requests, &w->node, slice_str(w->id));

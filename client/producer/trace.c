@@ -14,7 +14,6 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "client/core/error.h"
 #include "client/core/uniq_id.h"
@@ -306,12 +305,8 @@ enum cmq_code trace_new(struct client *c, struct trace **out, struct cmq_error *
     struct trace *t = mem_zalloc(sizeof *t);
     if (t == NULL)
         return error_set(err, CMQ_ERR_NO_MEMORY, "trace: out of memory");
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_mutex_init(&t->lock, NULL);
-    pthread_cond_init(&t->idle, &attr);
-    pthread_condattr_destroy(&attr);
+    clock_cond_init(&t->idle);
     t->client = c;
     t->topic = client_cfg(c)->trace_topic;
     t->sender = (struct sender){.client = c, .group = "_INNER_TRACE_PRODUCER", .idle = on_idle, .arg = t};
@@ -328,8 +323,7 @@ void trace_finish(struct trace *t, int64_t timeout_ms)
 {
     if (t == NULL)
         return;
-    int64_t due_ms = clock_mono_ms() + (timeout_ms > 0 ? timeout_ms : 0);
-    const struct timespec due = {.tv_sec = due_ms / 1000, .tv_nsec = due_ms % 1000 * 1000000};
+    const struct timespec due = clock_deadline(timeout_ms);
     bool more = true;
     for (int rc = 0; more && rc == 0;) { /* as many at once as may wait */
         client_run(t->client, run_flush, t);
