@@ -1,11 +1,11 @@
-/* admin.c - see admin.h. A MessageQueue as key of a map is written as fastjson writes it: the object itself, unquoted; Java's
- * admin tools and the fixtures recorded from Apache's servers read exactly that. */
+/* admin.c - see admin.h. */
 #include "broker/processor/admin.h"
 
 #include "broker/metadata/groups.h"
 #include "common/base/hashmap.h"
 #include "common/base/mem.h"
 #include "common/protocol/codes.h"
+#include "common/protocol/queue_json.h"
 
 enum { ID_WORDS_MAX = 255 }; /* of an id that is none */
 
@@ -52,29 +52,14 @@ bool admin_record(const struct broker_context *c, struct slice id, struct buf *r
     return false;
 }
 
-static void queue_text(struct buf *out, const struct broker_context *c, struct slice topic, int32_t queue_id)
-{
-    struct jw w = jw_over(out, false);
-    jw_object(&w);
-    jw_kv_str(&w, "brokerName", slice_str(c->config->broker_name));
-    jw_kv_i64(&w, "queueId", queue_id);
-    jw_kv_str(&w, "topic", topic);
-    jw_end_object(&w);
-}
-
 void admin_queue(struct jw *w, const struct broker_context *c, struct slice topic, int32_t queue_id)
 {
-    jw_raw(w, (struct slice){0}); /* the comma, if one is due */
-    queue_text(w->out, c, topic, queue_id);
+    queue_json(w, slice_str(c->config->broker_name), topic, queue_id);
 }
 
 void admin_queue_key(struct jw *w, const struct broker_context *c, struct slice topic, int32_t queue_id)
 {
-    struct buf key = {0};
-    queue_text(&key, c, topic, queue_id);
-    w->out->failed = w->out->failed || key.failed;
-    jw_key_raw(w, buf_view(&key));
-    buf_free(&key);
+    queue_json_key(w, slice_str(c->config->broker_name), topic, queue_id);
 }
 
 const char *admin_language(uint8_t language)

@@ -15,7 +15,7 @@ enum handled admin_bad_field(const struct fields *f, struct reply *out); /* SYST
 /* The record of a message id, appended to *record; read on this thread, as operators' requests are rare. Else the answer is in out, false. */
 bool admin_record(const struct broker_context *c, struct slice id, struct buf *record, struct reply *out);
 
-/* {"brokerName":"b","queueId":0,"topic":"t"}: a MessageQueue, as a value and as a key. */
+/* A queue of this broker, as a value and as a key: common/protocol/queue_json.h. */
 void admin_queue(struct jw *w, const struct broker_context *c, struct slice topic, int32_t queue_id);
 void admin_queue_key(struct jw *w, const struct broker_context *c, struct slice topic, int32_t queue_id);
 const char *admin_language(uint8_t language); /* LanguageCode's name */

@@ -30,6 +30,7 @@
 #include "common/base/mem.h"
 #include "common/protocol/codes.h"
 #include "common/protocol/json.h"
+#include "common/protocol/queue_json.h"
 
 enum {
     SUSPEND_MAX_MS = 110000, /* Go gives a connection up after 120 s without a byte */
@@ -301,11 +302,7 @@ static void offset_moved_event(struct run *r, int64_t new_off)
     jw_object(&w);
     jw_kv_str(&w, "consumerGroup", p->group);
     jw_key(&w, "messageQueue");
-    jw_object(&w);
-    jw_kv_str(&w, "brokerName", slice_str(c->config->broker_name));
-    jw_kv_i64(&w, "queueId", p->queue_id);
-    jw_kv_str(&w, "topic", p->topic);
-    jw_end_object(&w);
+    queue_json(&w, slice_str(c->config->broker_name), p->topic, p->queue_id);
     jw_kv_i64(&w, "offsetNew", new_off);
     jw_kv_i64(&w, "offsetRequest", p->queue_off);
     jw_end_object(&w);

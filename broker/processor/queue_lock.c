@@ -5,15 +5,7 @@
 #include "broker/processor/admin.h"
 #include "broker/session/queue_locks.h"
 #include "common/protocol/codes.h"
-
-static void write_queue(struct jw *w, const json_t *q, const struct lock_queue *queue)
-{
-    jw_object(w);
-    jw_kv_str(w, "brokerName", json_str(q, "brokerName"));
-    jw_kv_i64(w, "queueId", queue->queue_id);
-    jw_kv_str(w, "topic", queue->topic);
-    jw_end_object(w);
-}
+#include "common/protocol/queue_json.h"
 
 /* The body, parsed: json_decref() it. NULL: out is the answer. */
 static json_t *read_body(const struct request *rq, struct lock_owner *who, const json_t **queues, struct reply *out)
@@ -50,7 +42,7 @@ static enum handled lock(void *ctx, const struct request *rq, struct reply *out)
     json_array_foreach(queues, i, q) {
         const struct lock_queue queue = lock_queue_of(q);
         if (queue_locks_lock(c->locks, &who, &queue, c->mono_ms(c->broker), may_grow, &change))
-            write_queue(&w, q, &queue);
+            queue_json(&w, json_str(q, "brokerName"), queue.topic, queue.queue_id);
     }
     jw_end_array(&w);
     jw_end_object(&w);

@@ -152,6 +152,7 @@ bool running_info_routes(struct cmq_consumer *c); /* what an operator may ask: f
 void order_begin(struct cmq_consumer *c);  /* timers */
 void order_start(struct cmq_consumer *c);
 void order_end(struct cmq_consumer *c);
+enum { LOCK_BELIEVED_MS = 30000 }; /* we trust a lock so long after the request that it was granted to, as Apache's clients do */
 bool order_needs_locks(const struct cmq_consumer *c);
 void order_init_queue(struct held_queue *q);
 void order_lock_new(struct cmq_consumer *c); /* asks for the locks of queues that have none */

@@ -19,8 +19,9 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/protocol/codes.h"
+#include "common/protocol/queue_json.h"
 
-enum { LOCK_EVERY_MS = 20000, LOCK_SOON_MS = 1000, LOCK_BELIEVED_MS = 30000, LOCK_WITHIN_MS = 1000 };
+enum { LOCK_EVERY_MS = 20000, LOCK_SOON_MS = 1000, LOCK_WITHIN_MS = 1000 };
 
 bool order_needs_locks(const struct cmq_consumer *c) { return c->orderly && !c->broadcasting && !c->by_hand; }
 
@@ -51,13 +52,8 @@ static void write_request(struct buf *body, const struct cmq_consumer *c, struct
     jw_kv_str(&w, "consumerGroup", slice_str(c->cfg->consumer_group));
     jw_key(&w, "mqSet");
     jw_array(&w);
-    for (size_t i = 0; i < n; i++) {
-        jw_object(&w);
-        jw_kv_str(&w, "brokerName", slice_str(q[i]->queue.broker_name));
-        jw_kv_i64(&w, "queueId", q[i]->queue.queue_id);
-        jw_kv_str(&w, "topic", slice_str(q[i]->queue.topic));
-        jw_end_object(&w);
-    }
+    for (size_t i = 0; i < n; i++)
+        queue_json(&w, slice_str(q[i]->queue.broker_name), slice_str(q[i]->queue.topic), q[i]->queue.queue_id);
     jw_end_array(&w);
     jw_end_object(&w);
 }

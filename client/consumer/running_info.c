@@ -8,22 +8,7 @@
 #include "client/consumer/consumer_internal.h"
 #include "common/base/clock.h"
 #include "common/protocol/codes.h"
-
-enum { LOCK_BELIEVED_MS = 30000 };
-
-static void write_key(struct jw *w, const struct held_queue *q)
-{
-    struct buf key = {0};
-    struct jw k = jw_over(&key, false);
-    jw_object(&k);
-    jw_kv_str(&k, "brokerName", slice_str(q->queue.broker_name));
-    jw_kv_i64(&k, "queueId", q->queue.queue_id);
-    jw_kv_str(&k, "topic", slice_str(q->queue.topic));
-    jw_end_object(&k);
-    w->out->failed = w->out->failed || key.failed;
-    jw_key_raw(w, buf_view(&key));
-    buf_free(&key);
-}
+#include "common/protocol/queue_json.h"
 
 /* Under lock. */
 static void write_queue(struct jw *w, const struct held_queue *q)
@@ -86,7 +71,7 @@ static enum handled on_running_info(void *ctx, const struct request *rq, struct 
     LIST_EACH(it, &c->queues)
     {
         const struct held_queue *q = CONTAINER_OF(it, struct held_queue, node);
-        write_key(&w, q);
+        queue_json_key(&w, slice_str(q->queue.broker_name), slice_str(q->queue.topic), q->queue.queue_id);
         write_queue(&w, q);
     }
     pthread_mutex_unlock(&c->lock);
@@ -123,7 +108,7 @@ static enum handled on_status(void *ctx, const struct request *rq, struct reply 
         int64_t at = window_progress(&q->window);
         if (!slice_is(topic, q->queue.topic) || at < 0)
             continue;
-        write_key(&w, q);
+        queue_json_key(&w, slice_str(q->queue.broker_name), slice_str(q->queue.topic), q->queue.queue_id);
         jw_i64(&w, at);
     }
     pthread_mutex_unlock(&c->lock);

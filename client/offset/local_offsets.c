@@ -14,6 +14,7 @@
 #include "common/base/hashmap.h"
 #include "common/base/mem.h"
 #include "common/protocol/json.h"
+#include "common/protocol/queue_json.h"
 
 enum { FILE_MAX = 16 << 20, KEY_MAX = 600 };
 
@@ -174,26 +175,16 @@ void local_offsets_close(struct local_offsets *l)
 static void write_json(const struct local_offsets *l, struct buf *out)
 {
     struct jw w = jw_over(out, false);
-    struct buf key = {0};
     jw_object(&w);
     jw_key(&w, "offsetTable");
     jw_object(&w);
     for (struct hash_node *it = hashmap_first(&l->all); it != NULL; it = hashmap_next(&l->all, it)) {
         const struct local_offset *o = CONTAINER_OF(it, struct local_offset, node);
-        buf_clear(&key);
-        struct jw k = jw_over(&key, false);
-        jw_object(&k);
-        jw_kv_str(&k, "brokerName", slice_make(o->text + o->topic_n + 1, o->broker_n));
-        jw_kv_i64(&k, "queueId", o->queue_id);
-        jw_kv_str(&k, "topic", slice_make(o->text, o->topic_n));
-        jw_end_object(&k);
-        jw_key_raw(&w, buf_view(&key));
+        queue_json_key(&w, slice_make(o->text + o->topic_n + 1, o->broker_n), slice_make(o->text, o->topic_n), o->queue_id);
         jw_i64(&w, o->queue_off);
     }
     jw_end_object(&w);
     jw_end_object(&w);
-    out->failed = out->failed || key.failed;
-    buf_free(&key);
 }
 
 enum mq_err local_offsets_save(struct local_offsets *l, struct fault *why)

@@ -6,6 +6,7 @@
 #include "client/admin/mqadmin/words.h"
 #include "common/protocol/json.h"
 #include "common/protocol/message.h"
+#include "common/protocol/queue_json.h"
 
 /* ---- topicList ---- */
 
@@ -208,13 +209,8 @@ static void share_json(struct jw *w, const struct route *r, size_t at, size_t me
     size_t each = r->n_read / members, more = r->n_read % members;
     size_t from = at * each + (at < more ? at : more), n = each + (at < more);
     jw_array(w);
-    for (size_t i = from; i < from + n && i < r->n_read; i++) {
-        jw_object(w);
-        jw_kv_str(w, "brokerName", slice_str(r->read[i].broker_name));
-        jw_kv_i64(w, "queueId", r->read[i].queue_id);
-        jw_kv_str(w, "topic", slice_str(r->topic));
-        jw_end_object(w);
-    }
+    for (size_t i = from; i < from + n && i < r->n_read; i++)
+        queue_json(w, slice_str(r->read[i].broker_name), slice_str(r->topic), r->read[i].queue_id);
     jw_end_array(w);
 }
 
