@@ -103,9 +103,8 @@ static void on_members_changed(void *ctx, struct consumer_group *g)
     if (!b->config.notify_consumer_ids_changed || (config && !config->notify_ids_changed_enable))
         return;
     const struct ext_field ext = {SLICE_LIT("consumerGroup"), g->node.key};
-    const struct command notice = {.code = REQ_NOTIFY_CONSUMER_IDS_CHANGED, .version = MQ_VERSION_OURS, .language = LANGUAGE_OTHER,
-                                   .serialize = SERIALIZE_JSON, /* some clients cannot read the other one: clients.md */
-                                   .flag = COMMAND_ONEWAY, .ext = &ext, .n_ext = 1};
+    struct command notice = command_to_client(REQ_NOTIFY_CONSUMER_IDS_CHANGED, &ext, 1);
+    notice.flag = COMMAND_ONEWAY;
     LIST_EACH (it, &g->clients)
         b->core.outbox->oneway(b->core.outbox->ctx, CONTAINER_OF(it, struct client, node)->conn_id, &notice);
 }

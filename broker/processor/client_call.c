@@ -1,7 +1,7 @@
 /* client_call.c - requests that an administrator makes to a consumer through its broker: 307 its state, 309 consume this message now.
  *
- * The same code goes on to the client over its own connection, always in JSON (some clients read nothing else), and its answer comes
- * back unread. The administrator's ticket waits meanwhile; a client that says nothing for 10 s, or goes, is answered for.
+ * The same code goes on to the client over its own connection, and its answer comes back unread. The administrator's ticket waits
+ * meanwhile; a client that says nothing for 10 s, or goes, is answered for.
  * (test: compat, admin/consumer and basic/rebalance) */
 #include "broker/processor/admin.h"
 #include "broker/store/message_store.h"
@@ -51,8 +51,8 @@ static enum handled call_consumer(struct broker_context *c, const struct request
     *a = (struct asked){.c = c, .to = rq->ticket};
     slice_copy(group_words, a->group, sizeof a->group);
     slice_copy(id_words, a->client_id, sizeof a->client_id);
-    const struct command call = {.code = rq->cmd->code, .version = MQ_VERSION_OURS, .language = LANGUAGE_OTHER, .serialize = SERIALIZE_JSON,
-                                 .ext = rq->cmd->ext, .n_ext = rq->cmd->n_ext, .body = body};
+    struct command call = command_to_client(rq->cmd->code, rq->cmd->ext, rq->cmd->n_ext);
+    call.body = body;
     if (c->outbox->call(c->outbox->ctx, client->conn_id, &call, CLIENT_ANSWER_MS, on_answer, a))
         return HANDLED_LATER;
     mem_free(a);

@@ -97,8 +97,8 @@ static bool push(struct broker_context *c, const struct request *rq, const struc
     add_number(&to, "reconsumeTimes", h->reconsume_times);
     add_text(&to, "properties", properties);
     add_text(&to, "unitMode", h->unit_mode ? SLICE_LIT("true") : SLICE_LIT("false"));
-    const struct command call = {.code = REQ_PUSH_REPLY_MESSAGE_TO_CLIENT, .version = MQ_VERSION_OURS, .language = LANGUAGE_OTHER,
-                                 .serialize = SERIALIZE_JSON, .ext = to.ext, .n_ext = to.n, .body = rq->cmd->body};
+    struct command call = command_to_client(REQ_PUSH_REPLY_MESSAGE_TO_CLIENT, to.ext, to.n);
+    call.body = rq->cmd->body;
     return c->outbox->call(c->outbox->ctx, asker->conn_id, &call, PUSH_WITHIN_MS, on_pushed, p);
 }
 

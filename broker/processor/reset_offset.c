@@ -116,8 +116,8 @@ static void tell_members(const struct broker_context *c, const struct reset *r, 
     struct slice time = slice_make(time_text, (size_t)(i64_text(time_text, r->timestamp) - time_text));
     const struct ext_field ext[] = {{SLICE_LIT("topic"), r->topic}, {SLICE_LIT("group"), r->group}, {SLICE_LIT("timestamp"), time},
                                     {SLICE_LIT("isForce"), r->force ? SLICE_LIT("true") : SLICE_LIT("false")}};
-    struct command notice = {.code = REQ_RESET_CONSUMER_CLIENT_OFFSET, .version = MQ_VERSION_OURS, .language = LANGUAGE_OTHER, .flag = COMMAND_ONEWAY,
-                             .serialize = SERIALIZE_JSON, .ext = ext, .n_ext = sizeof ext / sizeof *ext};
+    struct command notice = command_to_client(REQ_RESET_CONSUMER_CLIENT_OFFSET, ext, sizeof ext / sizeof *ext);
+    notice.flag = COMMAND_ONEWAY;
     LIST_EACH (it, &g->clients) {
         const struct client *m = CONTAINER_OF(it, struct client, node);
         notice.body = m->language == LANGUAGE_CPP ? list : map;
@@ -266,8 +266,7 @@ static enum handled consumer_status(void *ctx, const struct request *rq, struct 
     jw_key(&s->w, "consumerTable");
     jw_object(&s->w);
     const struct ext_field ext[] = {{SLICE_LIT("topic"), topic}, {SLICE_LIT("group"), group}};
-    const struct command call = {.code = REQ_GET_CONSUMER_STATUS_FROM_CLIENT, .version = MQ_VERSION_OURS, .language = LANGUAGE_OTHER,
-                                 .serialize = SERIALIZE_JSON, .ext = ext, .n_ext = sizeof ext / sizeof *ext};
+    const struct command call = command_to_client(REQ_GET_CONSUMER_STATUS_FROM_CLIENT, ext, sizeof ext / sizeof *ext);
     LIST_EACH (it, &g->clients) {
         const struct client *m = CONTAINER_OF(it, struct client, node);
         if (only.n == 0 || slice_is(only, m->client_id))

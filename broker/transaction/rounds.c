@@ -49,9 +49,9 @@ static void ask(struct transactions *t, const struct half *h, const struct messa
     message_encode(&m, at);
     message_patch_place(at, put->queue_off, put->phys_off, put->store_ms);
     t->frame.n = message_size(&m);
-    struct command cmd = {.code = REQ_CHECK_TRANSACTION_STATE, .version = MQ_VERSION_OURS, .language = LANGUAGE_OTHER,
-                          .serialize = SERIALIZE_JSON, /* some clients cannot read the other one: clients.md */
-                          .flag = COMMAND_ONEWAY, .ext = ext, .body = buf_view(&t->frame)};
+    struct command cmd = command_to_client(REQ_CHECK_TRANSACTION_STATE, ext, 0);
+    cmd.flag = COMMAND_ONEWAY;
+    cmd.body = buf_view(&t->frame);
     ext[cmd.n_ext++] = (struct ext_field){SLICE_LIT("tranStateTableOffset"), slice_make(half_off, (size_t)(i64_text(half_off, put->queue_off) - half_off))};
     ext[cmd.n_ext++] = (struct ext_field){SLICE_LIT("commitLogOffset"), slice_make(phys_off, (size_t)(i64_text(phys_off, put->phys_off) - phys_off))};
     ext[cmd.n_ext++] = (struct ext_field){SLICE_LIT("offsetMsgId"), slice_make(id, message_id(t->s.store_host, put->phys_off, id))};

@@ -116,6 +116,12 @@ void command_encode_head(const struct command *c, size_t body_n, struct buf *out
     frame_close(out, at, c->serialize, body_n);
 }
 
+struct command command_to_client(int32_t code, const struct ext_field *ext, size_t n_ext)
+{
+    return (struct command){.code = code, .version = MQ_VERSION_OURS, .language = LANGUAGE_OTHER, .serialize = SERIALIZE_JSON, .ext = ext,
+                            .n_ext = (uint32_t)n_ext};
+}
+
 void command_encode(const struct command *c, struct buf *out)
 {
     command_encode_head(c, c->body.n, out);

@@ -27,6 +27,10 @@ struct command {
     struct slice body;                   /* n == 0: none */
 };
 
+/* A request from a server to a client: always in JSON, because some clients cannot read the other one (clients in C++, Node and Erlang). Body and
+ * flags are the caller's; ext is borrowed. */
+struct command command_to_client(int32_t code, const struct ext_field *ext, size_t n_ext);
+
 /* Decodes what follows the length word. MQ_OK, or MQ_EMALFORMED (why says which field) and *out is untouched;
  * MQ_ENOMEM / MQ_ELIMIT from the arena or COMMAND_EXT_MAX. */
 enum mq_err command_decode(struct slice frame, struct arena *arena, struct command *out, struct fault *why);
